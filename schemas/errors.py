@@ -1,0 +1,183 @@
+"""Every error of the project, one tree, each mapped once to its statuses.
+
+DeepSearchError
+├── InvalidRequest           the caller's request cannot be served as it stands; names the field
+│   └── RunNotFound          no run has that id
+├── ConfigurationError       a setting is missing or wrong; names the setting
+│   └── CorpusError          the corpus folder is missing, empty or unreadable
+├── Unauthorized             the caller's key is missing or wrong
+├── BudgetExceeded           the call does not fit what is left of the budget and was not made
+├── DeadlineExceeded         the time allowed is over
+├── UpstreamError            something outside failed
+│   ├── ModelError           the language model cannot be used
+│   │   ├── ModelUnavailable     unreachable, overloaded or failing
+│   │   ├── ModelRejected        wrong key, no credit, unknown model: retrying cannot help
+│   │   └── ModelOutputInvalid   it answered, but never in the form asked for
+│   ├── SearchError          a search provider failed
+│   ├── ReadError            a page could not be read
+│   └── EmbeddingError       an embedding or rerank provider failed
+├── SandboxError             generated code failed, or ran out of time or memory
+├── StageUnavailable         a stage of the Flow cannot be reached
+└── JournalError             the journal cannot be read or written
+
+An error carries the usage that was spent before it happened, so that a failure is never free of charge by accident.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from schemas.usage import Usage
+
+
+class DeepSearchError(Exception):
+    """Base of the tree.
+
+    `code` is stable and machine-readable; `http_status`, `grpc_status` (the name of a gRPC status code) and `exit_code`
+    are what each door answers with. The message is one line that names the cause and, where there is one, the fix.
+    """
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    grpc_status: ClassVar[str] = "INTERNAL"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, field: str | None = None, usage: Usage | None = None) -> None:
+        self.message = message
+        self.field = field
+        self.usage = usage or Usage()
+        # jina carries `args` across processes, as strings; `from_wire` reads them back.
+        super().__init__(message, field or "", self.usage.model_dump_json())
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidRequest(DeepSearchError):
+    """The request cannot be served as it stands; `field` names what to change."""
+
+    code, http_status, grpc_status, exit_code = "invalid_request", 400, "INVALID_ARGUMENT", 2
+
+
+class RunNotFound(InvalidRequest):
+    """No run has the id that was asked for."""
+
+    code, http_status, grpc_status = "run_not_found", 404, "NOT_FOUND"
+
+
+class ConfigurationError(DeepSearchError):
+    """A setting is missing or wrong; `field` names it."""
+
+    code, http_status, grpc_status, exit_code = "configuration", 500, "FAILED_PRECONDITION", 2
+
+
+class CorpusError(ConfigurationError):
+    """The corpus folder is missing, empty or unreadable."""
+
+    code = "corpus"
+
+
+class Unauthorized(DeepSearchError):
+    """The caller's key is missing or wrong."""
+
+    code, http_status, grpc_status, exit_code = "unauthorized", 401, "UNAUTHENTICATED", 2
+
+
+class BudgetExceeded(DeepSearchError):
+    """The call's worst case does not fit what is left of the budget; it was not made."""
+
+    code, http_status, grpc_status = "budget_exceeded", 429, "RESOURCE_EXHAUSTED"
+
+
+class DeadlineExceeded(DeepSearchError):
+    """The time allowed is over."""
+
+    code, http_status, grpc_status = "deadline_exceeded", 504, "DEADLINE_EXCEEDED"
+
+
+class UpstreamError(DeepSearchError):
+    """Something outside failed."""
+
+    code, http_status, grpc_status = "upstream", 502, "UNAVAILABLE"
+
+
+class ModelError(UpstreamError):
+    """The language model cannot be used."""
+
+    code = "model"
+
+
+class ModelUnavailable(ModelError):
+    """The model's server is unreachable, overloaded or failing."""
+
+    code, http_status = "model_unavailable", 503
+
+
+class ModelRejected(ModelError):
+    """Wrong key, no credit or unknown model: trying again cannot help."""
+
+    code, grpc_status = "model_rejected", "FAILED_PRECONDITION"
+
+
+class ModelOutputInvalid(ModelError):
+    """The model answered, but never in the form asked for."""
+
+    code, grpc_status = "model_output_invalid", "INTERNAL"
+
+
+class SearchError(UpstreamError):
+    """A search provider failed."""
+
+    code = "search"
+
+
+class ReadError(UpstreamError):
+    """A page could not be read."""
+
+    code = "read"
+
+
+class EmbeddingError(UpstreamError):
+    """An embedding or rerank provider failed."""
+
+    code = "embedding"
+
+
+class SandboxError(DeepSearchError):
+    """Generated code failed, or ran out of its time or memory."""
+
+    code, http_status, grpc_status = "sandbox", 422, "ABORTED"
+
+
+class StageUnavailable(DeepSearchError):
+    """A stage of the Flow cannot be reached."""
+
+    code, http_status, grpc_status = "stage_unavailable", 503, "UNAVAILABLE"
+
+
+class JournalError(DeepSearchError):
+    """The journal of runs cannot be read or written."""
+
+    code = "journal"
+
+
+def _tree(root: type[DeepSearchError]) -> dict[str, type[DeepSearchError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+ERRORS: dict[str, type[DeepSearchError]] = _tree(DeepSearchError)
+"""Every class of the tree by its name, which is what crosses a process boundary."""
+
+
+def from_wire(name: str, args: list[str], description: str = "") -> DeepSearchError:
+    """Rebuild an error from the class name and string arguments that jina sent across a process boundary.
+
+    An unknown name (an exception that is not of this tree) becomes a `DeepSearchError` with `description`.
+    """
+    error = ERRORS.get(name)
+    if error is None or len(args) != 3:
+        return DeepSearchError(description or f"{name}: {' '.join(args)}")
+    return error(args[0], field=args[1] or None, usage=Usage.model_validate_json(args[2]))

@@ -1,0 +1,57 @@
+"""Answers held against criteria, and why one failed."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from docarray import BaseDoc, DocList
+
+from schemas.knowledge import DiaryEntry, Knowledge
+from schemas.planning import Criterion
+from schemas.usage import Allowance, Usage
+
+
+class EvaluateRequest(BaseDoc):
+    """An answer and the criteria it must pass, in this order; the first that fails ends the evaluation."""
+
+    question: str = ""
+    answer: str = ""
+    """Markdown that cites evidence as `[e1]`."""
+    criteria: List[Criterion] = []
+    knowledge: DocList[Knowledge] = DocList[Knowledge]()
+    date: str = ""
+    """Today, ISO 8601, UTC."""
+    language_style: str = ""
+    allowance: Allowance = Allowance()
+
+
+class Evaluation(BaseDoc):
+    """The verdict."""
+
+    passed: bool = False
+    failed_criterion: Optional[Criterion] = None
+    think: str = ""
+    """The reasoning behind the verdict."""
+    improvement_plan: str = ""
+    """strict only: what would make the answer pass."""
+    judged_by: str = "rules"
+    """`model` or `rules`."""
+    usage: Usage = Usage()
+
+
+class AnalyzeRequest(BaseDoc):
+    """A run's steps up to a rejected answer."""
+
+    question: str = ""
+    diary: DocList[DiaryEntry] = DocList[DiaryEntry]()
+    language_style: str = ""
+    allowance: Allowance = Allowance()
+
+
+class Analysis(BaseDoc):
+    """What went wrong, each part at most 500 characters."""
+
+    recap: str = ""
+    blame: str = ""
+    improvement: str = ""
+    usage: Usage = Usage()

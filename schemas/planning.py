@@ -1,0 +1,156 @@
+"""What the query planner is asked, and what it decides."""
+
+from __future__ import annotations
+
+from typing import List, Literal, Optional
+
+from docarray import BaseDoc, DocList
+
+from schemas.knowledge import DiaryEntry, Knowledge
+from schemas.ranking import RankedUrl
+from schemas.research import Message
+from schemas.search import SearchQuery, SearchResult
+from schemas.usage import Allowance, Usage
+
+Action = Literal["search", "visit", "reflect", "answer", "coding"]
+Criterion = Literal["definitive", "freshness", "plurality", "completeness", "strict"]
+
+
+class UnderstandRequest(BaseDoc):
+    """A question whose language, style and criteria are wanted."""
+
+    question: str = ""
+    language_code: Optional[str] = None
+    allowance: Allowance = Allowance()
+
+
+class Understanding(BaseDoc):
+    """How to answer: in which language and style, and what the answer must satisfy."""
+
+    language_code: str = "en"
+    language_style: str = ""
+    """A short phrase, such as "formal English"."""
+    criteria: List[Criterion] = []
+    """In the order of evaluation: definitive, freshness, plurality or completeness, strict."""
+    mode: Literal["model", "extractive"] = "extractive"
+    """Whether a language model drives this run."""
+    model: str = ""
+    """Name of the planner's model; empty in extractive mode."""
+    usage: Usage = Usage()
+
+
+class DecideRequest(BaseDoc):
+    """Everything the planner may use to choose the next action.
+
+    Order matters: what comes first never changes within a run, so a provider's prompt cache serves it again.
+    """
+
+    question: str = ""
+    """The original question."""
+    messages: DocList[Message] = DocList[Message]()
+    """Earlier turns of the conversation, without the question itself."""
+    language_style: str = ""
+    knowledge: DocList[Knowledge] = DocList[Knowledge]()
+    """In order of arrival."""
+    current_question: str = ""
+    """The open question this step works on; equal to `question` or a sub-question."""
+    allowed_actions: List[Action] = []
+    urls: DocList[RankedUrl] = DocList[RankedUrl]()
+    """The best unread candidates, best first, at most 20."""
+    queries: List[str] = []
+    """Every query sent so far."""
+    questions: List[str] = []
+    """Every question raised so far, the original first."""
+    diary: DocList[DiaryEntry] = DocList[DiaryEntry]()
+    improvements: List[str] = []
+    """Improvement plans of rejected answers to the original question."""
+    step: int = 1
+    budget_left: float = 1.0
+    """Share of the regular budget that is left, 0 to 1."""
+    date: str = ""
+    """Today, ISO 8601, UTC."""
+    allowance: Allowance = Allowance()
+
+
+class Decision(BaseDoc):
+    """One action with its payload. Only the field of the chosen action is set."""
+
+    action: Action = "search"
+    think: str = ""
+    """Why, in the user's language."""
+    queries: List[str] = []
+    """search: at most 5."""
+    urls: List[str] = []
+    """visit: at most 5, taken from the request's `urls`."""
+    questions: List[str] = []
+    """reflect: at most 2."""
+    answer: str = ""
+    """answer: Markdown that cites evidence as `[e1]`; empty asks the finalizer to compose it."""
+    code_issue: str = ""
+    """coding: what to compute, with its inputs."""
+    decided_by: Literal["model", "rules"] = "rules"
+    usage: Usage = Usage()
+
+
+class RewriteRequest(BaseDoc):
+    """Search requests to be turned into queries that a search engine answers well."""
+
+    question: str = ""
+    requests: List[str] = []
+    think: str = ""
+    soundbites: List[str] = []
+    """What the first search found, in short."""
+    queries: List[str] = []
+    """Every query sent so far, not to be repeated."""
+    search_language_code: Optional[str] = None
+    date: str = ""
+    allowance: Allowance = Allowance()
+
+
+class Rewriting(BaseDoc):
+    """Rewritten queries, at most 5."""
+
+    queries: DocList[SearchQuery] = DocList[SearchQuery]()
+    think: str = ""
+    usage: Usage = Usage()
+
+
+class ClusterRequest(BaseDoc):
+    """Search results to be condensed into what they say together."""
+
+    question: str = ""
+    results: DocList[SearchResult] = DocList[SearchResult]()
+    allowance: Allowance = Allowance()
+
+
+class Cluster(BaseDoc):
+    """One insight that several results share."""
+
+    insight: str = ""
+    question: str = ""
+    urls: List[str] = []
+
+
+class Clustering(BaseDoc):
+    """At most 5 clusters; none in extractive mode."""
+
+    clusters: DocList[Cluster] = DocList[Cluster]()
+    usage: Usage = Usage()
+
+
+class CodeRequest(BaseDoc):
+    """A computation, in words. The planner writes a program for it and runs it in the sandbox."""
+
+    issue: str = ""
+    knowledge: DocList[Knowledge] = DocList[Knowledge]()
+    allowance: Allowance = Allowance()
+
+
+class CodeResult(BaseDoc):
+    """What the program printed or returned."""
+
+    output: str = ""
+    source_code: str = ""
+    attempts: int = 0
+    think: str = ""
+    usage: Usage = Usage()

@@ -1,0 +1,64 @@
+"""Candidate URLs and their order; texts and their duplicates."""
+
+from __future__ import annotations
+
+from typing import List
+
+from docarray import BaseDoc, DocList
+
+from schemas.usage import Usage
+
+
+class Candidate(BaseDoc):
+    """A URL that could be visited."""
+
+    url: str = ""
+    title: str = ""
+    description: str = ""
+    weight: float = 1.0
+    """How often it was found: 1 for each search result or message, 0.1 for each link on a page."""
+
+
+class RankRequest(BaseDoc):
+    """Candidates to be ordered for a question. Visited URLs are not among them."""
+
+    question: str = ""
+    candidates: DocList[Candidate] = DocList[Candidate]()
+    boost_hostnames: List[str] = []
+    bad_hostnames: List[str] = []
+    only_hostnames: List[str] = []
+    per_hostname: int = 2
+    limit: int = 20
+
+
+class RankedUrl(BaseDoc):
+    """A candidate with its place's reason."""
+
+    url: str = ""
+    title: str = ""
+    description: str = ""
+    score: float = 0.0
+    """0 to 5, by the formula in the ranker."""
+
+
+class Ranking(BaseDoc):
+    """The best candidates, best first, at most `limit`, at most `per_hostname` of one host."""
+
+    urls: DocList[RankedUrl] = DocList[RankedUrl]()
+    candidates: int = 0
+    """How many candidates passed the host filters."""
+    usage: Usage = Usage()
+
+
+class DedupeRequest(BaseDoc):
+    """Texts of which only those that say something new are wanted."""
+
+    texts: List[str] = []
+    existing: List[str] = []
+
+
+class DedupeResponse(BaseDoc):
+    """The new texts, in their order."""
+
+    texts: List[str] = []
+    usage: Usage = Usage()

@@ -1,0 +1,141 @@
+"""What a person asks of a run, and what comes back."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Literal, Optional
+
+from docarray import BaseDoc, DocList
+
+from schemas.usage import Usage
+
+Effort = Literal["low", "medium", "high"]
+
+StopReason = Literal[
+    "answered",  # an answer passed its evaluation (or was accepted directly)
+    "attempts",  # every criterion used up its attempts; this is the best answer from what was found
+    "token_budget",
+    "time_budget",
+    "money_budget",
+    "call_budget",  # the limit on model calls
+    "no_progress",  # several steps in a row found nothing new
+    "no_evidence",  # nothing that was read holds an answer; the answer says so
+    "model_error",  # the model failed for good; this is the best answer from what was found
+    "step_limit",
+    "cancelled",
+    "error",
+]
+
+
+class Message(BaseDoc):
+    """One turn of a conversation, as plain text."""
+
+    role: Literal["system", "user", "assistant"] = "user"
+    content: str = ""
+
+
+class ResearchRequest(BaseDoc):
+    """A question and everything that bounds the run which answers it.
+
+    A limit of None takes the default of `reasoning_effort` (tokens and attempts) or of the settings (the others).
+    """
+
+    question: str = ""
+    """The question; when empty, the last user message is the question."""
+    messages: DocList[Message] = DocList[Message]()
+    """The conversation so far, oldest first; the last turn is the user's."""
+    run_id: str = ""
+    """Chosen by the caller, or made by the controller when empty."""
+    reasoning_effort: Effort = "medium"
+    budget_tokens: Optional[int] = None
+    budget_seconds: Optional[float] = None
+    budget_usd: Optional[float] = None
+    max_searches: Optional[int] = None
+    max_pages: Optional[int] = None
+    max_llm_calls: Optional[int] = None
+    max_attempts: Optional[int] = None
+    """How often an answer may fail one criterion before that criterion is dropped."""
+    no_direct_answer: bool = False
+    """True: even the first step's answer is evaluated."""
+    boost_hostnames: List[str] = []
+    bad_hostnames: List[str] = []
+    only_hostnames: List[str] = []
+    max_references: int = 10
+    language_code: Optional[str] = None
+    """Language of the answer (ISO 639-1, optionally with a region); None: the question's language."""
+    search_language_code: Optional[str] = None
+    search_provider: Optional[str] = None
+    corpus: str = ""
+    """Folder of documents to search; empty: the configured one."""
+
+
+class Reference(BaseDoc):
+    """A numbered footnote: the verbatim span of a page that a part of the answer rests on."""
+
+    number: int = 0
+    """n of the marker `[^n]`, counted from 1 in order of first appearance."""
+    evidence_id: str = ""
+    page_id: str = ""
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    """Exactly `page.text[start:end]`."""
+    start: int = 0
+    end: int = 0
+    published: Optional[str] = None
+    """ISO 8601 date of the page, when known."""
+
+
+class ResearchAnswer(BaseDoc):
+    """How a run ended. `text` is Markdown with `[^n]` markers and no footnote definitions; those are `references`."""
+
+    run_id: str = ""
+    question: str = ""
+    text: str = ""
+    references: DocList[Reference] = DocList[Reference]()
+    stop_reason: StopReason = "answered"
+    mode: Literal["model", "extractive"] = "extractive"
+    """`extractive`: no language model was used; the text is made of verbatim passages."""
+    direct: bool = False
+    """True when the first step answered without reading anything."""
+    notice: str = ""
+    """What a reader must know about how the answer came about; empty when there is nothing to say."""
+    usage: Usage = Usage()
+    usage_by_stage: Dict[str, int] = {}
+    """Tokens spent, by endpoint."""
+    seconds: float = 0.0
+    steps: int = 0
+    queries: List[str] = []
+    visited_urls: List[str] = []
+    """Pages that were asked for, in order."""
+    read_urls: List[str] = []
+    """Pages that were read."""
+    found_urls: List[str] = []
+    """Candidates that were ranked but never visited, best first."""
+
+
+class RunQuery(BaseDoc):
+    """Which run, or which runs, an endpoint is asked about."""
+
+    run_id: str = ""
+    """Empty: the newest runs."""
+    limit: int = 20
+
+
+class RunSummary(BaseDoc):
+    """One line about a run."""
+
+    run_id: str = ""
+    question: str = ""
+    state: Literal["running", "finished", "failed", "cancelled", "interrupted"] = "running"
+    stop_reason: str = ""
+    started_at: float = 0.0
+    """Seconds since the epoch."""
+    seconds: float = 0.0
+    steps: int = 0
+    total_tokens: int = 0
+
+
+class RunList(BaseDoc):
+    """Runs, newest first."""
+
+    runs: DocList[RunSummary] = DocList[RunSummary]()

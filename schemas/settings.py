@@ -1,0 +1,104 @@
+"""Every setting, once. A field's name in capitals is its environment variable; a `.env` file in the working folder is read too."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Optional
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of all stages. Secrets are `SecretStr`, so they print as stars."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    # -- language model ------------------------------------------------------------------------------------------------
+    openai_api_key: Optional[SecretStr] = Field(None, description="Key of the OpenAI-compatible server; many local servers need none.")
+    openai_base_url: Optional[str] = Field(None, description="Base URL of the OpenAI-compatible server, such as http://localhost:11434/v1; unset: api.openai.com.")
+    llm_model: Optional[str] = Field(None, description="Model that drives every decision. Unset: extractive mode, no model is used.")
+    llm_model_planner: Optional[str] = Field(None, description="Model of the planner (understanding, deciding, rewriting); unset: LLM_MODEL.")
+    llm_model_coder: Optional[str] = Field(None, description="Model that writes programs; unset: LLM_MODEL.")
+    llm_model_evaluator: Optional[str] = Field(None, description="Model of the evaluator and the error analysis; unset: LLM_MODEL.")
+    llm_model_finalizer: Optional[str] = Field(None, description="Model that composes the final answer; unset: LLM_MODEL.")
+    llm_temperature_planner: float = Field(0.7, ge=0, le=2, description="Sampling temperature of the planner.")
+    llm_temperature_coder: float = Field(0.7, ge=0, le=2, description="Sampling temperature of the coder.")
+    llm_temperature_evaluator: float = Field(0.6, ge=0, le=2, description="Sampling temperature of the evaluator.")
+    llm_temperature_finalizer: float = Field(0.6, ge=0, le=2, description="Sampling temperature of the finalizer.")
+    llm_max_output_tokens: int = Field(8_000, ge=256, description="Most tokens one model call may write; shrinks to what the budget leaves.")
+    llm_context_tokens: int = Field(128_000, ge=2_000, description="Context window of the model, in tokens; prompts are cut to fit.")
+    llm_timeout_seconds: float = Field(120.0, gt=0, description="Longest one model call may take.")
+    llm_max_retries: int = Field(2, ge=0, le=10, description="Retries of a model call after 429, 5xx or a broken connection; Retry-After is honoured.")
+    llm_price_input: float = Field(0.0, ge=0, description="USD per million prompt tokens; 0: money is not counted.")
+    llm_price_output: float = Field(0.0, ge=0, description="USD per million completion tokens.")
+
+    # -- search and reading --------------------------------------------------------------------------------------------
+    jina_api_key: Optional[SecretStr] = Field(None, description="Key for Jina search, reader, embeddings and reranker.")
+    jina_search_url: str = Field("https://s.jina.ai/", description="Jina search endpoint.")
+    jina_reader_url: str = Field("https://r.jina.ai/", description="Jina reader endpoint.")
+    jina_api_url: str = Field("https://api.jina.ai/v1", description="Jina embeddings and reranker endpoint.")
+    use_jina_search: bool = Field(True, description="Use Jina search when a key is set.")
+    search_timeout_seconds: float = Field(10.0, gt=0, description="Longest one search may take.")
+    reader_timeout_seconds: float = Field(60.0, gt=0, description="Longest one page may take.")
+    max_page_bytes: int = Field(20_000_000, gt=0, description="Largest page or document that is read, in bytes.")
+
+    # -- documents and state -------------------------------------------------------------------------------------------
+    deepsearch_corpus: Optional[Path] = Field(None, description="Folder of documents to search; `deepsearch index` prepares it.")
+    deepsearch_home: Path = Field(default_factory=lambda: user_data_path("deepsearch"), description="Where indexes and the journal are kept.")
+    deepsearch_state_url: Optional[str] = Field(None, description="Journal of runs, sqlite:///PATH; unset: runs.db in DEEPSEARCH_HOME.")
+
+    # -- run defaults --------------------------------------------------------------------------------------------------
+    deepsearch_budget_seconds: float = Field(600.0, ge=1, description="Time limit of a run that names none.")
+    deepsearch_max_searches: int = Field(200, ge=0, description="Search queries a run may send.")
+    deepsearch_max_pages: int = Field(200, ge=0, description="Pages a run may fetch.")
+    deepsearch_max_llm_calls: int = Field(400, ge=1, description="Model calls a run may make.")
+    deepsearch_max_steps: int = Field(60, ge=1, description="Steps a run may take.")
+
+    # -- the Flow ------------------------------------------------------------------------------------------------------
+    deepsearch_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    deepsearch_http_port: int = Field(8080, ge=1, le=65535, description="HTTP port of the gateway.")
+    deepsearch_grpc_port: int = Field(8081, ge=1, le=65535, description="gRPC port of the gateway.")
+    deepsearch_controller_port: int = Field(8090, ge=1, le=65535, description="Port of the controller.")
+    deepsearch_query_planner_port: int = Field(8091, ge=1, le=65535, description="Port of the query planner.")
+    deepsearch_jina_searcher_port: int = Field(8092, ge=1, le=65535, description="Port of the searcher.")
+    deepsearch_url_ranker_port: int = Field(8093, ge=1, le=65535, description="Port of the URL ranker.")
+    deepsearch_page_reader_ports: str = Field("8094,8095", description="Ports of the page readers, one per replica, comma-separated.")
+    deepsearch_page_reader_replicas: int = Field(2, ge=1, le=64, description="How many page readers; give as many ports.")
+    deepsearch_evaluator_port: int = Field(8096, ge=1, le=65535, description="Port of the evaluator.")
+    deepsearch_answer_finalizer_port: int = Field(8097, ge=1, le=65535, description="Port of the answer finalizer.")
+    query_planner_address: Optional[str] = Field(None, description="Where the controller finds the query planner: host:port list or dns:///name:port. Unset: this machine, the port above.")
+    jina_searcher_address: Optional[str] = Field(None, description="The same for the searcher.")
+    url_ranker_address: Optional[str] = Field(None, description="The same for the URL ranker.")
+    page_reader_address: Optional[str] = Field(None, description="The same for the page readers.")
+    evaluator_address: Optional[str] = Field(None, description="The same for the evaluator.")
+    answer_finalizer_address: Optional[str] = Field(None, description="The same for the answer finalizer.")
+    drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its calls finish.")
+
+    # -- sandbox -------------------------------------------------------------------------------------------------------
+    sandbox_seconds: float = Field(5.0, gt=0, le=60, description="Longest a generated program may run.")
+    sandbox_memory_mb: int = Field(128, ge=16, le=2048, description="Most memory a generated program may use, in megabytes.")
+
+    @property
+    def state_url(self) -> str:
+        """URL of the journal, default applied."""
+        return self.deepsearch_state_url or f"sqlite:///{self.deepsearch_home / 'runs.db'}"
+
+    def stage_address(self, stage: str) -> str:
+        """Where the controller finds a stage: a comma-separated list of host:port, or a gRPC target such as `dns:///name:port`.
+
+        `stage` is the Executor's name in `flow.yml`, such as `page_reader`.
+        """
+        configured: str | None = getattr(self, f"{stage}_address")
+        if configured:
+            return configured
+        ports = self.deepsearch_page_reader_ports.split(",") if stage == "page_reader" else [str(getattr(self, f"deepsearch_{stage}_port"))]
+        return ",".join(f"127.0.0.1:{port.strip()}" for port in ports)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read from the environment once. Tests and the in-process runner pass their own instead."""
+    return Settings()

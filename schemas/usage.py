@@ -1,0 +1,61 @@
+"""What a call may spend, and what it did spend."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from docarray import BaseDoc
+
+
+class Usage(BaseDoc):
+    """What has been spent. Sums are plain field-wise sums; `total_tokens` is what a token budget counts."""
+
+    llm_calls: int = 0
+    """Requests answered by the language model, failed attempts included."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Part of `prompt_tokens` that the provider served from its prompt cache."""
+    provider_tokens: int = 0
+    """Tokens billed by search, reader, embedding and rerank providers."""
+    searches: int = 0
+    """Queries sent to a search provider."""
+    pages: int = 0
+    """Pages fetched, whether or not they could be read."""
+    cost_usd: float = 0.0
+    """Money, by the configured prices; 0 when none are configured."""
+    estimated: bool = False
+    """True when a provider reported no usage and a tokenizer counted in its place."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens that count against a budget: prompt, completion and provider tokens."""
+        return self.prompt_tokens + self.completion_tokens + self.provider_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            llm_calls=self.llm_calls + other.llm_calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            provider_tokens=self.provider_tokens + other.provider_tokens,
+            searches=self.searches + other.searches,
+            pages=self.pages + other.pages,
+            cost_usd=self.cost_usd + other.cost_usd,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+class Allowance(BaseDoc):
+    """The most that one stage call may spend, retries included. The stage makes no model call that could exceed it.
+
+    The defaults serve a person who calls one stage directly; within a run the controller sets every field.
+    """
+
+    tokens: int = 32_000
+    """Prompt and completion tokens together."""
+    llm_calls: int = 6
+    """Model requests, retries and repairs included."""
+    seconds: float = 120.0
+    cost_usd: Optional[float] = None
+    """Money; None means no limit."""
