@@ -18,9 +18,13 @@ class Settings(BaseSettings):
 
     # -- language model ------------------------------------------------------------------------------------------------
     openai_api_key: Optional[SecretStr] = Field(None, description="Key of the OpenAI-compatible server; many local servers need none.")
-    openai_base_url: Optional[str] = Field(None, description="Base URL of the OpenAI-compatible server, such as http://localhost:11434/v1; unset: api.openai.com.")
+    openai_base_url: Optional[str] = Field(
+        None, description="Base URL of the OpenAI-compatible server, such as http://localhost:11434/v1; unset: api.openai.com."
+    )
     llm_model: Optional[str] = Field(None, description="Model that drives every decision. Unset: extractive mode, no model is used.")
-    llm_model_planner: Optional[str] = Field(None, description="Model of the planner (understanding, deciding, rewriting); unset: LLM_MODEL.")
+    llm_model_planner: Optional[str] = Field(
+        None, description="Model of the planner (understanding, deciding, rewriting); unset: LLM_MODEL."
+    )
     llm_model_coder: Optional[str] = Field(None, description="Model that writes programs; unset: LLM_MODEL.")
     llm_model_evaluator: Optional[str] = Field(None, description="Model of the evaluator and the error analysis; unset: LLM_MODEL.")
     llm_model_finalizer: Optional[str] = Field(None, description="Model that composes the final answer; unset: LLM_MODEL.")
@@ -28,10 +32,14 @@ class Settings(BaseSettings):
     llm_temperature_coder: float = Field(0.7, ge=0, le=2, description="Sampling temperature of the coder.")
     llm_temperature_evaluator: float = Field(0.6, ge=0, le=2, description="Sampling temperature of the evaluator.")
     llm_temperature_finalizer: float = Field(0.6, ge=0, le=2, description="Sampling temperature of the finalizer.")
-    llm_max_output_tokens: int = Field(8_000, ge=256, description="Most tokens one model call may write; shrinks to what the budget leaves.")
+    llm_max_output_tokens: int = Field(
+        8_000, ge=256, description="Most tokens one model call may write; shrinks to what the budget leaves."
+    )
     llm_context_tokens: int = Field(128_000, ge=2_000, description="Context window of the model, in tokens; prompts are cut to fit.")
     llm_timeout_seconds: float = Field(120.0, gt=0, description="Longest one model call may take.")
-    llm_max_retries: int = Field(2, ge=0, le=10, description="Retries of a model call after 429, 5xx or a broken connection; Retry-After is honoured.")
+    llm_max_retries: int = Field(
+        2, ge=0, le=10, description="Retries of a model call after 429, 5xx or a broken connection; Retry-After is honoured."
+    )
     llm_price_input: float = Field(0.0, ge=0, description="USD per million prompt tokens; 0: money is not counted.")
     llm_price_output: float = Field(0.0, ge=0, description="USD per million completion tokens.")
 
@@ -47,7 +55,9 @@ class Settings(BaseSettings):
 
     # -- documents and state -------------------------------------------------------------------------------------------
     deepsearch_corpus: Optional[Path] = Field(None, description="Folder of documents to search; `deepsearch index` prepares it.")
-    deepsearch_home: Path = Field(default_factory=lambda: user_data_path("deepsearch"), description="Where indexes and the journal are kept.")
+    deepsearch_home: Path = Field(
+        default_factory=lambda: user_data_path("deepsearch"), description="Where indexes and the journal are kept."
+    )
     deepsearch_state_url: Optional[str] = Field(None, description="Journal of runs, sqlite:///PATH; unset: runs.db in DEEPSEARCH_HOME.")
 
     # -- run defaults --------------------------------------------------------------------------------------------------
@@ -69,7 +79,10 @@ class Settings(BaseSettings):
     deepsearch_page_reader_replicas: int = Field(2, ge=1, le=64, description="How many page readers; give as many ports.")
     deepsearch_evaluator_port: int = Field(8096, ge=1, le=65535, description="Port of the evaluator.")
     deepsearch_answer_finalizer_port: int = Field(8097, ge=1, le=65535, description="Port of the answer finalizer.")
-    query_planner_address: Optional[str] = Field(None, description="Where the controller finds the query planner: host:port list or dns:///name:port. Unset: this machine, the port above.")
+    query_planner_address: Optional[str] = Field(
+        None,
+        description="Where the controller finds the query planner: host:port list or dns:///name:port. Unset: this machine, the port above.",
+    )
     jina_searcher_address: Optional[str] = Field(None, description="The same for the searcher.")
     url_ranker_address: Optional[str] = Field(None, description="The same for the URL ranker.")
     page_reader_address: Optional[str] = Field(None, description="The same for the page readers.")

@@ -1,0 +1,53 @@
+"""How well texts fit a question, and how alike two texts are, by their terms."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from providers.lexical.terms import content_terms, terms
+
+# BM25 with the usual constants (Robertson and Zaragoza, 2009).
+_K1 = 1.2
+_B = 0.75
+
+
+def relevance(question: str, texts: Sequence[str], language_code: str = "en") -> list[float]:
+    """BM25 of each text for the question's content terms, divided by the best possible score: 0 to 1, comparable within one call.
+
+    Term rarity is counted over `texts` themselves. 0 means that no content term of the question occurs.
+    """
+    wanted = content_terms(question, language_code)
+    counts = [Counter(terms(text, language_code)) for text in texts]
+    if not texts or not wanted:
+        return [0.0] * len(texts)
+    lengths = [sum(count.values()) for count in counts]
+    mean_length = sum(lengths) / len(lengths) or 1.0
+    documents = len(texts)
+    weights = {}
+    for term in wanted:
+        containing = sum(1 for count in counts if term in count)
+        weights[term] = math.log(1 + (documents - containing + 0.5) / (containing + 0.5))
+    best = sum(weights.values()) * (_K1 + 1) or 1.0
+    scores = []
+    for count, length in zip(counts, lengths, strict=True):
+        norm = _K1 * (1 - _B + _B * length / mean_length)
+        score = sum(weights[term] * count[term] * (_K1 + 1) / (count[term] + norm) for term in wanted if term in count)
+        scores.append(min(1.0, score / best))
+    return scores
+
+
+def coverage(question: str, text: str, language_code: str = "en") -> float:
+    """Share of the question's content terms that occur in `text`, 0 to 1."""
+    wanted = content_terms(question, language_code)
+    present = set(terms(text, language_code))
+    return sum(term in present for term in wanted) / len(wanted) if wanted else 0.0
+
+
+def similarity(first: str, second: str, language_code: str = "en") -> float:
+    """Cosine of the two texts' term counts, 0 to 1; 1 for texts of the same words. Numbers count as words."""
+    a, b = Counter(terms(first, language_code)), Counter(terms(second, language_code))
+    dot = sum(count * b[term] for term, count in a.items())
+    norm = math.sqrt(sum(c * c for c in a.values()) * sum(c * c for c in b.values()))
+    return dot / norm if norm else float(first == second)
