@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ _STEMMERS = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def _stemmer(language_code: str) -> Any:
     name = _STEMMERS.get(language_code)
     return snowballstemmer.stemmer(name) if name else None
