@@ -181,3 +181,9 @@ def from_wire(name: str, args: list[str], description: str = "") -> DeepSearchEr
     if error is None or len(args) != 3:
         return DeepSearchError(description or f"{name}: {' '.join(args)}")
     return error(args[0], field=args[1] or None, usage=Usage.model_validate_json(args[2]))
+
+
+def from_code(code: str, message: str) -> DeepSearchError:
+    """The error with that `code`; a plain `DeepSearchError` when no class has it."""
+    error = next((error for error in ERRORS.values() if error.code == code), DeepSearchError)
+    return error(message)

@@ -6,7 +6,7 @@ from typing import List, Literal, Optional
 
 from docarray import BaseDoc, DocList
 
-from schemas.usage import Usage
+from schemas.usage import Allowance, Usage
 
 TimeRange = Literal["hour", "day", "week", "month", "year"]
 
@@ -33,6 +33,8 @@ class SearchRequest(BaseDoc):
     max_results: int = 10
     """Per query."""
     timeout_seconds: float = 10.0
+    allowance: Allowance = Allowance()
+    """A provider that bills tokens is skipped when its worst case does not fit."""
 
 
 class SearchResult(BaseDoc):

@@ -1,0 +1,166 @@
+"""What a run may still spend: one value, changed only by reserving and settling."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.errors import InvalidRequest
+from schemas.events import Effect, Limits, Record
+from schemas.research import ResearchRequest
+from schemas.settings import Settings
+from schemas.usage import Usage
+
+FINAL_SHARE = 0.15
+"""Share of tokens, time and money that only the final answer may use."""
+
+EFFORT: dict[str, tuple[int, int]] = {"low": (100_000, 1), "medium": (500_000, 2), "high": (1_000_000, 4)}
+"""Tokens and attempts by `reasoning_effort`."""
+
+MINIMUM_TOKENS = 1_000
+MINIMUM_SECONDS = 1.0
+
+Exhausted = Literal["token_budget", "time_budget", "money_budget", "call_budget"]
+
+
+def limits_of(request: ResearchRequest, settings: Settings) -> Limits:
+    """The limits a request asks for, defaults applied. Raises `InvalidRequest` naming the field that is out of range."""
+    tokens, attempts = EFFORT[request.reasoning_effort]
+    _at_least(request.budget_tokens, MINIMUM_TOKENS, "budget_tokens", "tokens")
+    _at_least(request.budget_seconds, MINIMUM_SECONDS, "budget_seconds", "seconds")
+    _at_least(request.max_attempts, 1, "max_attempts", "attempt")
+    _at_least(request.max_llm_calls, 1, "max_llm_calls", "call")
+    for field in ("max_searches", "max_pages"):
+        _at_least(getattr(request, field), 0, field, "")
+    if request.budget_usd is not None and request.budget_usd <= 0:
+        raise InvalidRequest("budget_usd must be more than 0", field="budget_usd")
+
+    def given(value: int | None, default: int) -> int:
+        return default if value is None else value
+
+    return Limits(
+        tokens=given(request.budget_tokens, tokens),
+        seconds=settings.deepsearch_budget_seconds if request.budget_seconds is None else request.budget_seconds,
+        usd=request.budget_usd,
+        searches=given(request.max_searches, settings.deepsearch_max_searches),
+        pages=given(request.max_pages, settings.deepsearch_max_pages),
+        llm_calls=given(request.max_llm_calls, settings.deepsearch_max_llm_calls),
+        steps=settings.deepsearch_max_steps,
+        attempts=given(request.max_attempts, attempts),
+    )
+
+
+def _at_least(value: float | None, minimum: float, field: str, unit: str) -> None:
+    if value is not None and value < minimum:
+        raise InvalidRequest(f"{field} is {value:g}; the least is {minimum:,g} {unit}".rstrip(), field=field)
+
+
+class Budget(Record):
+    """Limits, what is spent, and what is reserved for calls in flight.
+
+    Invariant: spent plus reserved never exceeds a limit, as long as no call spends more than was reserved for it.
+    """
+
+    limits: Limits
+    spent: Usage = Usage()
+    reserved: dict[str, Effect] = Field(default={}, description="Effects in flight by id.")
+    started_at: float = 0.0
+    now: float = 0.0
+
+    def reserve(self, effect: Effect) -> Budget:
+        """Set the effect's allowance aside."""
+        return self.model_copy(update={"reserved": {**self.reserved, effect.id: effect}})
+
+    def settle(self, effect_id: str, usage: Usage) -> Budget:
+        """Replace a reservation by what was really spent."""
+        reserved = {key: effect for key, effect in self.reserved.items() if key != effect_id}
+        return self.model_copy(update={"reserved": reserved, "spent": self.spent + usage})
+
+    def release_all(self) -> Budget:
+        """Drop every reservation: the calls they were made for are lost."""
+        return self.model_copy(update={"reserved": {}})
+
+    def at(self, now: float) -> Budget:
+        """The same budget at a later time; time never runs backwards."""
+        return self.model_copy(update={"now": max(self.now, now)})
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.now - self.started_at
+
+    def tokens_left(self, *, final: bool) -> int:
+        """Tokens neither spent nor reserved; without `final`, the final answer's share is not counted."""
+        total = self.limits.tokens if final else int(self.limits.tokens * (1 - FINAL_SHARE))
+        return max(0, total - self.spent.total_tokens - sum(effect.tokens for effect in self.reserved.values()))
+
+    def seconds_left(self, *, final: bool) -> float:
+        """Seconds until the limit, or until the final answer's share of the time begins."""
+        total = self.limits.seconds if final else self.limits.seconds * (1 - FINAL_SHARE)
+        return max(0.0, total - self.elapsed)
+
+    def usd_left(self, *, final: bool) -> float | None:
+        """Money left, by the same rule; None when there is no limit."""
+        if self.limits.usd is None:
+            return None
+        total = self.limits.usd if final else self.limits.usd * (1 - FINAL_SHARE)
+        return max(0.0, total - self.spent.cost_usd - sum(effect.usd or 0.0 for effect in self.reserved.values()))
+
+    def calls_left(self, *, final: bool) -> int:
+        """Model calls left; one is kept for the final answer."""
+        kept = 0 if final else 1
+        return max(0, self.limits.llm_calls - kept - self.spent.llm_calls - sum(e.llm_calls for e in self.reserved.values()))
+
+    @property
+    def searches_left(self) -> int:
+        """Queries left."""
+        return max(0, self.limits.searches - self.spent.searches - sum(effect.searches for effect in self.reserved.values()))
+
+    @property
+    def pages_left(self) -> int:
+        """Pages left."""
+        return max(0, self.limits.pages - self.spent.pages - sum(effect.pages for effect in self.reserved.values()))
+
+    def exhausted(self, *, model: bool) -> Exhausted | None:
+        """Which limit of the regular budget is used up, if any; calls and money count only where a model is in use."""
+        if self.tokens_left(final=False) <= 0:
+            return "token_budget"
+        if self.seconds_left(final=False) <= 0:
+            return "time_budget"
+        if model and self.usd_left(final=False) == 0:
+            return "money_budget"
+        if model and self.calls_left(final=False) <= 0:
+            return "call_budget"
+        return None
+
+    def share_left(self) -> float:
+        """Share of the regular budget that is left, 0 to 1, by the scarcest of tokens, time and money."""
+        shares = [
+            self.tokens_left(final=False) / max(1, int(self.limits.tokens * (1 - FINAL_SHARE))),
+            self.seconds_left(final=False) / (self.limits.seconds * (1 - FINAL_SHARE)),
+        ]
+        usd = self.usd_left(final=False)
+        if usd is not None and self.limits.usd:
+            shares.append(usd / (self.limits.usd * (1 - FINAL_SHARE)))
+        return min(shares)
+
+    def allow(self, effect: Effect, *, model: bool, seconds: float, final: bool = False, shared_by: int = 1) -> Effect:
+        """The effect with the allowance it gets: everything left, divided among `shared_by` effects that run at once.
+
+        `model` says whether it may call the language model; `seconds` is the longest it may take in any case.
+        """
+        calls = self.calls_left(final=final) // shared_by
+        usd = self.usd_left(final=final)
+        return effect.model_copy(
+            update={
+                "tokens": self.tokens_left(final=final) // shared_by,
+                "llm_calls": min(CALLS_PER_EFFECT, calls) if model else 0,
+                "usd": None if usd is None else usd / shared_by,
+                "seconds": min(seconds, self.seconds_left(final=final)),
+            }
+        )
+
+
+CALLS_PER_EFFECT = 8
+"""Model requests that one stage call may make: the rungs of structured output, one retry, and a second task of the same stage."""

@@ -1,0 +1,76 @@
+"""The controller as an Executor."""
+
+from typing import Any, AsyncGenerator, AsyncIterator, Dict, Optional
+
+from jina import Executor, requests
+
+from executors.controller.remote_stages import RemoteStages
+from executors.controller.research import Research
+from providers.journal import create_journal
+from schemas import events as ev
+from schemas.errors import DeepSearchError, from_code
+from schemas.events import ResearchEvent
+from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
+from schemas.settings import Settings, get_settings
+
+
+async def _never_raising(events: AsyncIterator[ResearchEvent]) -> AsyncIterator[ResearchEvent]:
+    """The same events; an error becomes the last one, because jina ends a stream that raises as if all were well."""
+    run_id = ""
+    try:
+        async for event in events:
+            run_id = event.run_id
+            yield event
+    except DeepSearchError as error:
+        ended = ev.RunEnded(outcome="failed", code=error.code, message=error.message)
+        yield ResearchEvent(run_id=run_id, type=ended.type, data=ended.model_dump(exclude={"type", "answer"}))
+
+
+class Controller(Executor):
+    """Drives research runs over the stages of the Flow."""
+
+    def __init__(self, settings: Optional[Settings] = None, **kwargs):  # type: ignore[no-untyped-def]
+        super().__init__(**kwargs)
+        self._settings = settings or get_settings()
+        self._journal = create_journal(self._settings)
+        self._stages = RemoteStages(self._settings)
+        self._research = Research(self._stages, self._journal, self._settings)
+
+    @requests(on="/research/stream")
+    async def research_stream(self, doc: ResearchRequest, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
+        """Stream a run's events; the last is `run_ended`, also when the request is refused."""
+        async for event in _never_raising(self._research.run(doc)):
+            yield event
+
+    @requests(on="/resume")
+    async def resume(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
+        """Stream the rest of an interrupted run."""
+        async for event in _never_raising(self._research.resume(doc.run_id)):
+            yield event
+
+    @requests(on="/research")
+    async def research(self, doc: ResearchRequest, **kwargs) -> ResearchAnswer:  # type: ignore[no-untyped-def]
+        """Answer a question; a run that fails raises its error."""
+        ended: Dict[str, Any] = {}
+        async for event in self._research.run(doc):
+            ended = event.data
+        if ended.get("outcome") == "failed":
+            raise from_code(ended.get("code", ""), ended.get("message", ""))
+        return ResearchAnswer(**ended["answer"])
+
+    @requests(on="/runs")
+    async def runs(self, doc: RunQuery, **kwargs) -> RunList:  # type: ignore[no-untyped-def]
+        """The newest runs, or the one that is asked for."""
+        found = [await self._journal.summary(doc.run_id)] if doc.run_id else await self._journal.runs(doc.limit)
+        return RunList(runs=found)
+
+    @requests(on="/cancel")
+    async def cancel(self, doc: RunQuery, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
+        """Stop a run for good."""
+        self._research.cancel(doc.run_id)
+        return await self._journal.summary(doc.run_id)
+
+    async def close(self) -> None:
+        """Release connections and the journal."""
+        await self._stages.close()
+        await self._journal.close()

@@ -1,0 +1,106 @@
+"""Everything that is known of a run at one moment."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from executors.controller.budget import Budget
+from schemas.events import Effect, Limits, Record
+from schemas.knowledge import DiaryEntry, Knowledge
+from schemas.planning import Action, Criterion, Decision, Understanding
+from schemas.ranking import Candidate, RankedUrl
+from schemas.research import ResearchAnswer, ResearchRequest, StopReason
+from schemas.search import SearchQuery, SearchResult
+
+Outcome = Literal["running", "finished", "failed", "cancelled"]
+
+
+class RunState(Record):
+    """The state of a run: a value that follows from the run's events alone (`run.apply`)."""
+
+    request: ResearchRequest
+    budget: Budget
+    question: str = Field(description="The question, trimmed.")
+    outcome: Outcome = "running"
+    stop_reason: StopReason | None = None
+    sequence: int = Field(0, description="How many events were applied.")
+
+    # What may run now: effects of the present phase that have no result yet.
+    pending: tuple[Effect, ...] = ()
+
+    # The loop.
+    step: int = Field(0, description="Steps since the last rejected answer.")
+    total_step: int = 0
+    idle_steps: int = Field(0, description="Steps in a row that found nothing new.")
+    failed_calls: int = Field(0, description="Failed attempts in a row at a call the loop cannot do without.")
+    blocked: tuple[Action, ...] = Field((), description="Actions that the last step forbids to the next one.")
+    current_question: str = ""
+    understanding: Understanding = Understanding(id="")
+    criteria: tuple[tuple[Criterion, int], ...] = Field((), description="What the answer must pass, with attempts left.")
+    gaps: tuple[str, ...] = Field((), description="Open questions, the original first.")
+    questions: tuple[str, ...] = Field((), description="Every question raised, the original first.")
+    sub_attempts: dict[str, int] = Field({}, description="Rejected answers by sub-question.")
+    decision: Decision | None = None
+    draft: str = Field("", description="The answer under evaluation, or accepted.")
+    draft_is_direct: bool = False
+    model_failed: bool = Field(False, description="The final answer is to be made without the model.")
+    improvements: tuple[str, ...] = ()
+
+    # What was found.
+    pool: dict[str, Candidate] = Field({}, description="Candidates by normalised URL.")
+    visited: tuple[str, ...] = Field((), description="Normalised URLs that were asked for.")
+    read: tuple[str, ...] = ()
+    ranked: tuple[RankedUrl, ...] = ()
+    ranked_for: str = Field("", description="Question and pool that `ranked` was made for.")
+    candidates: int = Field(0, description="Unread candidates that pass the host filters.")
+    knowledge: tuple[Knowledge, ...] = ()
+    evidence_count: int = 0
+    diary: tuple[DiaryEntry, ...] = ()
+    queries: tuple[str, ...] = Field((), description="Every query sent.")
+
+    # The search step under way.
+    search_round: int = 0
+    planned_queries: tuple[SearchQuery, ...] = ()
+    step_results: tuple[SearchResult, ...] = ()
+    step_queries: tuple[str, ...] = ()
+    step_errors: tuple[str, ...] = ()
+    pool_before: int = 0
+
+    # The visit under way.
+    step_pages: tuple[str, ...] = ()
+    step_read: tuple[str, ...] = ()
+
+    usage_by_stage: dict[str, int] = Field({}, description="Tokens by endpoint.")
+    answer: ResearchAnswer | None = None
+    error_code: str = ""
+    error_message: str = ""
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether a language model drives this run."""
+        return self.understanding.mode == "model"
+
+    @property
+    def limits(self) -> Limits:
+        """What the run may spend."""
+        return self.budget.limits
+
+
+_DOCUMENT_ID = re.compile(r'"id":(?:null|"[0-9a-f]*"),?')
+
+
+def without_document_ids(text: str) -> str:
+    """JSON without the random ids that docarray gives to documents, which say nothing; ids of effects and evidence stay.
+
+    Quotes inside JSON strings are escaped, so text from outside cannot match.
+    """
+    return _DOCUMENT_ID.sub("", text)
+
+
+def digest(state: RunState) -> str:
+    """SHA-256 of the state in hexadecimal, document ids left out."""
+    return hashlib.sha256(without_document_ids(state.model_dump_json()).encode()).hexdigest()

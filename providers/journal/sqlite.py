@@ -1,0 +1,159 @@
+"""Runs in one SQLite file."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from providers.journal.base import StoredEvent
+from schemas.errors import InvalidRequest, JournalError, RunNotFound
+from schemas.events import JOURNAL_EVENT
+from schemas.reading import Page
+from schemas.research import RunSummary
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY, started_at REAL NOT NULL, updated_at REAL NOT NULL, owner TEXT NOT NULL,
+    summary TEXT NOT NULL, state_digest TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at DESC);
+CREATE TABLE IF NOT EXISTS events (
+    run_id TEXT NOT NULL, sequence INTEGER NOT NULL, time REAL NOT NULL, type TEXT NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (run_id, sequence)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pages (
+    run_id TEXT NOT NULL, page_id TEXT NOT NULL, page TEXT NOT NULL, PRIMARY KEY (run_id, page_id)
+) WITHOUT ROWID;
+"""
+
+
+class SQLiteJournal:
+    """A journal in a SQLite file in write-ahead mode: any number of processes may read while others write.
+
+    Calls are answered in well under a millisecond and are therefore made in the event loop itself. A commit survives the
+    death of the process; the last ones may be lost when the whole machine loses power.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        with self._errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"the journal {self._path} cannot be used ({error}): check DEEPSEARCH_STATE_URL") from error
+
+    async def create(self, summary: RunSummary) -> None:
+        """Register a new run. Raises `InvalidRequest` when the id is taken."""
+        with self._errors():
+            try:
+                self._connection.execute(
+                    "INSERT INTO runs (run_id, started_at, updated_at, owner, summary) VALUES (?, ?, ?, ?, ?)",
+                    (summary.run_id, summary.started_at, time.time(), self._owner, summary.model_dump_json()),
+                )
+            except sqlite3.IntegrityError as error:
+                raise InvalidRequest(f"run_id {summary.run_id!r} is taken: choose another or none", field="run_id") from error
+
+    async def append(self, run_id: str, stored: StoredEvent) -> None:
+        """Append the next event. Raises `JournalError` when its sequence number is taken."""
+        with self._errors():
+            self._connection.execute(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+                (run_id, stored.sequence, stored.time, stored.event.type, stored.event.model_dump_json()),
+            )
+
+    async def save_page(self, run_id: str, page: Page) -> None:
+        """Keep a page's text with the run."""
+        with self._errors():
+            self._connection.execute("INSERT OR IGNORE INTO pages VALUES (?, ?, ?)", (run_id, page.page_id, page.model_dump_json()))
+
+    async def update(self, summary: RunSummary, state_digest: str = "") -> None:
+        """Replace the line about a run."""
+        with self._errors():
+            self._connection.execute(
+                "UPDATE runs SET summary = ?, updated_at = ?, owner = ?, state_digest = ? WHERE run_id = ?",
+                (summary.model_dump_json(), time.time(), self._owner, state_digest, summary.run_id),
+            )
+
+    async def events(self, run_id: str) -> list[StoredEvent]:
+        """All events in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT sequence, time, event FROM events WHERE run_id = ? ORDER BY sequence", (run_id,)
+            ).fetchall()
+        if not rows:
+            raise RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
+        try:
+            return [StoredEvent(sequence, at, JOURNAL_EVENT.validate_json(event)) for sequence, at, event in rows]
+        except ValueError as error:
+            raise JournalError(f"run {run_id} in {self._path} holds an event that this version cannot read") from error
+
+    async def summary(self, run_id: str) -> RunSummary:
+        """The line about a run. Raises `RunNotFound`."""
+        return self._summary(self._row(run_id))
+
+    async def state_digest(self, run_id: str) -> str:
+        """Digest of the final state, empty when the run has not ended. Raises `RunNotFound`."""
+        return str(self._row(run_id)[2])
+
+    async def runs(self, limit: int) -> list[RunSummary]:
+        """The newest runs, newest first."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT summary, owner, state_digest FROM runs ORDER BY started_at DESC, rowid DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return [self._summary(row) for row in rows]
+
+    async def page(self, run_id: str, page_id: str) -> Page:
+        """A page that was read in a run. Raises `RunNotFound`."""
+        with self._errors():
+            row = self._connection.execute("SELECT page FROM pages WHERE run_id = ? AND page_id = ?", (run_id, page_id)).fetchone()
+        if row is None:
+            raise RunNotFound(f"no page {page_id!r} in run {run_id!r}", field="page_id")
+        return Page.model_validate_json(row[0])
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _row(self, run_id: str) -> tuple[str, str, str]:
+        with self._errors():
+            row: tuple[str, str, str] | None = self._connection.execute(
+                "SELECT summary, owner, state_digest FROM runs WHERE run_id = ?", (run_id,)
+            ).fetchone()
+        if row is None:
+            raise RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
+        return row
+
+    def _summary(self, row: tuple[str, str, str]) -> RunSummary:
+        summary = RunSummary.model_validate_json(row[0])
+        if summary.state == "running" and not _alive(row[1]):
+            summary.state = "interrupted"
+        return summary
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process that owns a run still lives; a process on another machine is taken to live."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,298 @@
+"""What happens during a run: the entries of its journal and the pieces of its stream.
+
+A run is exactly the sequence of its events; its state can be rebuilt from them (`executors.controller.run.apply`).
+On the wire each event is a `ResearchEvent`; `data` holds the fields of the class that `type` names. The list is additive:
+names and fields never change their meaning, and a reader ignores types and fields that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Dict, List, Literal, Optional, Union
+
+from docarray import BaseDoc
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from schemas.answering import Draft
+from schemas.evaluation import Analysis, Evaluation
+from schemas.planning import Clustering, CodeResult, Decision, Rewriting, Understanding
+from schemas.ranking import DedupeResponse, Ranking
+from schemas.reading import Link, Page, Passage
+from schemas.research import Reference, ResearchAnswer, ResearchRequest
+from schemas.search import SearchResponse
+from schemas.usage import Usage
+
+EffectKind = Literal[
+    "understand",
+    "rank",
+    "decide",
+    "dedupe",
+    "search",
+    "rewrite",
+    "cluster",
+    "read",
+    "code",
+    "compose",
+    "evaluate",
+    "analyze",
+    "finalize",
+]
+"""What a run can ask of the stages; `/` plus the kind is the endpoint."""
+
+
+class Record(BaseModel):
+    """Base of the values below: immutable, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Limits(Record):
+    """What a run may spend, fixed at its start."""
+
+    tokens: int = Field(description="Prompt, completion and provider tokens together.")
+    seconds: float = Field(description="Wall time from start to answer.")
+    usd: Optional[float] = Field(None, description="Money; null: no limit.")
+    searches: int = Field(description="Queries sent.")
+    pages: int = Field(description="Pages fetched.")
+    llm_calls: int = Field(description="Model requests.")
+    steps: int = Field(description="Decisions taken.")
+    attempts: int = Field(description="How often an answer may fail one criterion before the criterion is dropped.")
+
+
+class Effect(Record):
+    """One call to a stage that the run wants made, with what is reserved for it."""
+
+    id: str = Field(description="Unique within the run.")
+    kind: EffectKind
+    question: str = Field("", description="The question it serves.")
+    items: List[str] = Field([], description="Queries, URLs, texts or criteria, by kind.")
+    tokens: int = Field(0, description="Tokens reserved.")
+    llm_calls: int = Field(0, description="Model requests reserved.")
+    searches: int = Field(0, description="Queries reserved.")
+    pages: int = Field(0, description="Pages reserved.")
+    usd: Optional[float] = Field(None, description="Money reserved; null: no limit.")
+    seconds: float = Field(60.0, description="Time allowed.")
+
+
+class RunStarted(Record):
+    """A question was accepted."""
+
+    type: Literal["run_started"] = "run_started"
+    request: ResearchRequest
+    limits: Limits
+
+
+class StageCalled(Record):
+    """A call to a stage began; its allowance is reserved."""
+
+    type: Literal["stage_called"] = "stage_called"
+    effect: Effect
+
+
+class CallFailed(Record):
+    """A call to a stage failed; what it spent is settled."""
+
+    type: Literal["call_failed"] = "call_failed"
+    effect_id: str
+    code: str = Field(description="Code of the error, from the error tree.")
+    message: str
+    usage: Usage = Usage()
+
+
+class Understood(Record):
+    """Language, style and criteria of the question are known."""
+
+    type: Literal["understood"] = "understood"
+    effect_id: str
+    understanding: Understanding
+
+
+class Ranked(Record):
+    """The candidate URLs are in order."""
+
+    type: Literal["ranked"] = "ranked"
+    effect_id: str
+    ranking: Ranking
+
+
+class Decided(Record):
+    """The next action is chosen."""
+
+    type: Literal["decided"] = "decided"
+    effect_id: str
+    decision: Decision
+
+
+class Deduped(Record):
+    """Of some texts, the new ones are known."""
+
+    type: Literal["deduped"] = "deduped"
+    effect_id: str
+    response: DedupeResponse
+
+
+class Searched(Record):
+    """Search results arrived."""
+
+    type: Literal["searched"] = "searched"
+    effect_id: str
+    response: SearchResponse
+
+
+class Rewritten(Record):
+    """Search requests became queries."""
+
+    type: Literal["rewritten"] = "rewritten"
+    effect_id: str
+    rewriting: Rewriting
+
+
+class Clustered(Record):
+    """Search results were condensed."""
+
+    type: Literal["clustered"] = "clustered"
+    effect_id: str
+    clustering: Clustering
+
+
+class PageRead(Record):
+    """A page was read. Its text is stored beside the journal, under its id; here `page.text` is empty."""
+
+    type: Literal["page_read"] = "page_read"
+    effect_id: str
+    page: Page
+    passages: List[Passage] = []
+    links: List[Link] = []
+    usage: Usage = Usage()
+
+
+class Computed(Record):
+    """A program gave its result."""
+
+    type: Literal["computed"] = "computed"
+    effect_id: str
+    result: CodeResult
+
+
+class Composed(Record):
+    """A draft was written from what is known."""
+
+    type: Literal["composed"] = "composed"
+    effect_id: str
+    draft: Draft
+
+
+class Evaluated(Record):
+    """An answer was held against its criteria."""
+
+    type: Literal["evaluated"] = "evaluated"
+    effect_id: str
+    evaluation: Evaluation
+
+
+class Analyzed(Record):
+    """Why an answer failed is known."""
+
+    type: Literal["analyzed"] = "analyzed"
+    effect_id: str
+    analysis: Analysis
+
+
+class Finalized(Record):
+    """The answer's text and references are final."""
+
+    type: Literal["finalized"] = "finalized"
+    effect_id: str
+    text: str
+    references: List[Reference] = []
+    composed_by: Literal["model", "rules", "draft"] = "draft"
+    error: str = Field("", description="Why a model could not write it, when the rules had to.")
+    usage: Usage = Usage()
+
+
+class RunResumed(Record):
+    """An interrupted run goes on; calls that were in flight are made again."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+
+
+class RunCancelled(Record):
+    """The run was stopped by its owner."""
+
+    type: Literal["run_cancelled"] = "run_cancelled"
+
+
+class AnswerDelta(Record):
+    """A piece of the answer as it is written. Streamed only: the journal holds the whole answer."""
+
+    type: Literal["answer_delta"] = "answer_delta"
+    text: str
+
+
+class RunEnded(Record):
+    """The last event of every stream: how the run ended. Streamed only: it follows from the events before it."""
+
+    type: Literal["run_ended"] = "run_ended"
+    outcome: Literal["finished", "failed", "cancelled"]
+    answer: Optional[ResearchAnswer] = Field(None, description="Also for failed and cancelled runs, when there is anything to say.")
+    code: str = Field("", description="failed: code of the error.")
+    message: str = Field("", description="failed: one line naming the cause and the fix.")
+
+
+JournalEvent = Annotated[
+    Union[
+        RunStarted,
+        StageCalled,
+        CallFailed,
+        Understood,
+        Ranked,
+        Decided,
+        Deduped,
+        Searched,
+        Rewritten,
+        Clustered,
+        PageRead,
+        Computed,
+        Composed,
+        Evaluated,
+        Analyzed,
+        Finalized,
+        RunResumed,
+        RunCancelled,
+    ],
+    Field(discriminator="type"),
+]
+"""Everything that changes a run's state: the closed set that the journal holds."""
+
+JOURNAL_EVENT: TypeAdapter[JournalEvent] = TypeAdapter(JournalEvent)
+
+
+class ResearchEvent(BaseDoc):
+    """One event of a run as it travels to a client."""
+
+    run_id: str = ""
+    sequence: int = 0
+    """Position in the journal, counted from 1; events that are only streamed repeat the position before them."""
+    time: float = 0.0
+    """Seconds since the epoch."""
+    type: str = ""
+    """Which event; the names are the `type` values of the classes in this module."""
+    data: Dict[str, Any] = {}
+    """Fields of that class."""
+
+
+RESULT_OF_EFFECT: dict[str, str] = {
+    "understand": "understood",
+    "rank": "ranked",
+    "decide": "decided",
+    "dedupe": "deduped",
+    "search": "searched",
+    "rewrite": "rewritten",
+    "cluster": "clustered",
+    "read": "page_read",
+    "code": "computed",
+    "compose": "composed",
+    "evaluate": "evaluated",
+    "analyze": "analyzed",
+    "finalize": "finalized",
+}
+"""The event with which each kind of effect succeeds."""
