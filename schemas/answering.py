@@ -1,7 +1,5 @@
 """From knowledge to a draft, from a draft to the finished, cited answer."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """Answers held against criteria, and why one failed."""
 
-from __future__ import annotations
-
 from typing import List, Optional
 
 from docarray import BaseDoc, DocList

@@ -5,8 +5,6 @@ On the wire each event is a `ResearchEvent`; `data` holds the fields of the clas
 names and fields never change their meaning, and a reader ignores types and fields that it does not know.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Dict, List, Literal, Optional, Union
 
 from docarray import BaseDoc
@@ -277,7 +275,7 @@ class ResearchEvent(BaseDoc):
     type: str = ""
     """Which event; the names are the `type` values of the classes in this module."""
     data: Dict[str, Any] = {}
-    """Fields of that class."""
+    """Fields of that class; those that are empty, zero, false or null are left out."""
 
 
 RESULT_OF_EFFECT: dict[str, str] = {

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+from inspect import isawaitable
 from typing import Any
 
 import jina
-from jina.serve.runtimes.gateway.request_handling import GatewayRequestHandler
 from jina.serve.runtimes.servers import BaseServer
 from jina.serve.runtimes.servers.grpc import GRPCServer
+from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
 
+import schemas.wire  # noqa: F401  (faster documents in every process)
 from schemas.errors import ConfigurationError, DeepSearchError
 from schemas.settings import get_settings
 
@@ -36,19 +38,25 @@ def require(owner: Any, *names: str) -> None:
 
 
 async def _shutdown(self: Any) -> None:
-    """Stop taking calls, let those in flight finish, then close the Executor.
+    """Stop taking calls, let those in flight finish, then close the Executor and wait until it is closed.
 
-    jina closes the Executor first and cuts the calls, so that a rolling update or a Ctrl-C loses work already paid for.
+    jina closes the Executor first and cuts the calls, so that a rolling update or a Ctrl-C loses work already paid for; and
+    it awaits no `close()`, but connections can only be closed by awaiting.
     """
     await BaseServer.shutdown(self)
     await self.health_servicer.enter_graceful_shutdown()
     await self.server.stop(grace=get_settings().drain_seconds)
-    if not isinstance(self._request_handler, GatewayRequestHandler):  # shared by the gateway's servers, which closes it after the last
-        await self._request_handler.close()
+    handler = self._request_handler
+    if isinstance(handler, WorkerRequestHandler):  # the gateway's handler serves HTTP too, and is closed after both
+        closing = handler._executor.close()
+        if isawaitable(closing):
+            await closing
+        handler._is_closed = True
 
 
 require(GRPCServer, "shutdown")
 require(BaseServer, "shutdown")
+require(WorkerRequestHandler, "close")
 GRPCServer.shutdown = _shutdown
 
 

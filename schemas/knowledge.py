@@ -1,7 +1,5 @@
 """What a run has learned: evidence from pages, knowledge made of it, and the diary of its steps."""
 
-from __future__ import annotations
-
 from typing import List, Literal, Optional
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """What the query planner is asked, and what it decides."""
 
-from __future__ import annotations
-
 from typing import List, Literal, Optional
 
 from docarray import BaseDoc, DocList

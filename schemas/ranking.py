@@ -1,7 +1,5 @@
 """Candidate URLs and their order; texts and their duplicates."""
 
-from __future__ import annotations
-
 from typing import List
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """Pages and the passages selected from them."""
 
-from __future__ import annotations
-
 from typing import List, Optional
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """What a person asks of a run, and what comes back."""
 
-from __future__ import annotations
-
 from typing import Dict, List, Literal, Optional
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """What is searched for, and what a search provider found."""
 
-from __future__ import annotations
-
 from typing import List, Literal, Optional
 
 from docarray import BaseDoc, DocList

@@ -1,7 +1,5 @@
 """What a call may spend, and what it did spend."""
 
-from __future__ import annotations
-
 from typing import Optional
 
 from docarray import BaseDoc
@@ -32,7 +30,7 @@ class Usage(BaseDoc):
         """Tokens that count against a budget: prompt, completion and provider tokens."""
         return self.prompt_tokens + self.completion_tokens + self.provider_tokens
 
-    def __add__(self, other: Usage) -> Usage:
+    def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             llm_calls=self.llm_calls + other.llm_calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
@@ -59,3 +57,12 @@ class Allowance(BaseDoc):
     seconds: float = 120.0
     cost_usd: Optional[float] = None
     """Money; None means no limit."""
+
+    def less(self, spent: Usage, seconds: float = 0.0) -> "Allowance":
+        """What is left after `spent` and `seconds` of time; never below zero."""
+        return Allowance(
+            tokens=max(0, self.tokens - spent.total_tokens),
+            llm_calls=max(0, self.llm_calls - spent.llm_calls),
+            seconds=max(0.0, self.seconds - seconds),
+            cost_usd=None if self.cost_usd is None else max(0.0, self.cost_usd - spent.cost_usd),
+        )

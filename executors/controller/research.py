@@ -8,7 +8,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Any
 
 from docarray import BaseDoc
 
@@ -43,7 +44,7 @@ class Research:
         self._settings = settings
         self._active: dict[str, asyncio.Queue[_Happening]] = {}
 
-    async def run(self, request: ResearchRequest) -> AsyncIterator[ResearchEvent]:
+    async def run(self, request: ResearchRequest) -> AsyncGenerator[ResearchEvent, None]:
         """Answer a question and stream what happens; the last event is `run_ended`.
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
@@ -57,7 +58,7 @@ class Research:
         async for event in self._drive(state):
             yield event
 
-    async def resume(self, run_id: str) -> AsyncIterator[ResearchEvent]:
+    async def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
         """Go on with an interrupted run; of one that has ended, only the end is streamed.
 
         Raises `RunNotFound`, or `InvalidRequest` when the run is under way.
@@ -80,7 +81,7 @@ class Research:
             raise RunNotFound(f"run {run_id!r} is not under way here", field="run_id")
         self._active[run_id].put_nowait(ev.RunCancelled())
 
-    async def _drive(self, state: RunState) -> AsyncIterator[ResearchEvent]:
+    async def _drive(self, state: RunState) -> AsyncGenerator[ResearchEvent, None]:
         """The loop: make every call that may be made, wait for the next thing to happen, apply it."""
         run_id = state.request.run_id
         happened: asyncio.Queue[_Happening] = asyncio.Queue()
@@ -192,6 +193,13 @@ def _ended(state: RunState) -> ev.RunEnded:
 
 
 def _on_the_wire(state: RunState, now: float, event: _Happening | ev.RunEnded) -> ResearchEvent:
-    """The event for clients; fields that have their default, and document ids, are left out."""
-    data = json.loads(without_document_ids(event.model_dump_json(exclude_defaults=True)))
+    """The event for clients."""
+    data = _pruned(json.loads(without_document_ids(event.model_dump_json(exclude={"type"}))))
     return ResearchEvent(run_id=state.request.run_id, sequence=state.sequence, time=now, type=event.type, data=data)
+
+
+def _pruned(value: Any) -> Any:
+    """The same JSON without the fields of objects that are empty, zero, false or null."""
+    if isinstance(value, dict):
+        return {key: pruned for key, item in value.items() if (pruned := _pruned(item))}
+    return [_pruned(item) for item in value] if isinstance(value, list) else value

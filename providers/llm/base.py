@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -63,7 +63,7 @@ class ChatModel(Protocol):
         """
         ...
 
-    def stream(self, role: Role, prompt: Prompt, allowance: Allowance) -> AsyncIterator[TextChunk]:
+    def stream(self, role: Role, prompt: Prompt, allowance: Allowance) -> AsyncGenerator[TextChunk, None]:
         """Yield the text of a free-form answer as it is written, `<think>` blocks left out. Raises as `generate` does."""
         ...
 

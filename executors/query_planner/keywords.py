@@ -1,0 +1,80 @@
+"""Search queries made of words: what a question asks about, what is still uncovered, what the evidence names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from providers.lexical import content_terms, coverage, terms
+
+MAX_QUERY_CHARACTERS = 120
+_EDGES = "\"'`“”„‘’«»‹›¿¡?!.,;:…()[]{}<>|*_、。？！，；：（）「」『』【】"
+_MAX_WORD_CHARACTERS = 40
+
+
+def one_line(text: str, limit: int = MAX_QUERY_CHARACTERS) -> str:
+    """`text` with white space collapsed, cut to `limit` characters at the last word that fits whole."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    head, _, _ = line[: limit + 1].rpartition(" ")
+    return head or line[:limit]
+
+
+def unsent(queries: Iterable[str], sent: Collection[str]) -> Iterator[str]:
+    """`queries` that are not empty, each once, without those already sent; letter case and spacing make no difference."""
+    seen = {_key(query) for query in sent}
+    for query in map(one_line, queries):
+        if query and _key(query) not in seen:
+            seen.add(_key(query))
+            yield query
+
+
+def _key(query: str) -> str:
+    return one_line(query).casefold()
+
+
+def words_of(text: str, wanted: Collection[str], language_code: str) -> list[str]:
+    """Words of `text` as they are written, in order and each once, that hold one of the `wanted` terms."""
+    return [word for word in _words(text) if any(term in wanted for term in terms(word, language_code))]
+
+
+def keyword_query(text: str, language_code: str) -> str:
+    """`text` without its function and question words; the text itself when no word is left. Abbreviations (US, IT, C++) stay."""
+    content = set(words_of(text, set(content_terms(text, language_code)), language_code))
+    kept = [word for word in _words(text) if word in content or (word.isupper() and len(word) > 1)]
+    return one_line(" ".join(kept)) or one_line(text)
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(word for word in (word.strip(_EDGES) for word in text.split()) if word))
+
+
+def uncovered_words(question: str, quotes: Iterable[str], language_code: str) -> list[str]:
+    """Words of `question` whose terms occur in none of the quotes."""
+    present = {term for quote in quotes for term in terms(quote, language_code)}
+    return words_of(question, set(content_terms(question, language_code)) - present, language_code)
+
+
+def key_words(question: str, quotes: Sequence[str], language_code: str) -> list[str]:
+    """Words that the three best quotes add to `question`, names and numbers first, then by how many of the quotes use them."""
+    known = set(terms(question, language_code))
+    best = sorted(quotes, key=lambda quote: -coverage(question, quote, language_code))[:3]
+    counts: Counter[str] = Counter()
+    for quote in best:
+        new = set(content_terms(quote, language_code)) - known
+        counts.update(word for word in words_of(quote, new, language_code) if len(word) <= _MAX_WORD_CHARACTERS)
+    # Sorting is stable, so equal words keep the order in which the quotes name them.
+    return sorted(counts, key=lambda word: (not (word[:1].isupper() or word[:1].isdigit()), -counts[word]))
+
+
+def query_ideas(question: str, quotes: Sequence[str], language_code: str) -> Iterator[str]:
+    """Queries worth sending for `question`, best first: its words, what is uncovered beside what was learned, and its own wording."""
+    yield keyword_query(question, language_code)
+    learned = key_words(question, quotes, language_code)
+    missing = uncovered_words(question, quotes, language_code) or [keyword_query(question, language_code)]
+    if learned:
+        yield " ".join([*missing, *learned[:2]])
+    yield question
+    if learned[2:]:
+        yield " ".join([*missing, *learned[2:4]])

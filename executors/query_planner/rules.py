@@ -1,0 +1,131 @@
+"""How the planner decides without a language model: search, read the best candidates, and answer once the question is covered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from executors.query_planner.keywords import keyword_query, query_ideas, uncovered_words, unsent, words_of
+from providers.lexical import content_terms, language_of, terms
+from schemas.planning import DecideRequest, Decision, RewriteRequest, Rewriting
+from schemas.search import SearchQuery
+
+# The question is covered when the quotes together hold this share of its content terms, and one of them alone the other.
+_COVERED = 0.7
+_STRONG = 0.5
+_URLS_PER_VISIT = 3
+_MAX_QUERIES = 10
+# So many pages, or steps, in a row that add nothing: more of the same will not help.
+_PAGES_WITHOUT_GAIN = 6
+_STEPS_WITHOUT_GAIN = 3
+
+
+def decide(request: DecideRequest) -> Decision:
+    """Choose an allowed action with its payload; the same request always gives the same decision.
+
+    When none of the allowed actions has anything left to act on, the decision is an answer, allowed or not.
+    """
+    question = request.current_question.strip() or request.question
+    code = language_of(question)
+    allowed = set(request.allowed_actions)
+    candidates = [ranked.url for ranked in request.urls if ranked.score > 0]
+
+    if "search" in allowed and not request.queries:
+        return _search(keyword_query(question, code), "nothing has been searched for yet, so search for the words of the question")
+    if "answer" in allowed and _covers(question, request, code) and not _rejected_before_new_evidence(request):
+        return _answer("the evidence covers the question, so answer from it")
+    if "answer" in allowed and _stalled(question, request, code):
+        return _answer("the last steps added nothing, so answer from what was found")
+    if "visit" in allowed and candidates:
+        return _visit(candidates, "read the best candidates that are still unread")
+    if "search" in allowed and (query := _idea(question, request, code)):
+        return _search(query, "the evidence does not cover the question yet, so search for what is missing")
+    if "answer" in allowed:
+        return _answer("nothing is left to search for or to read, so answer from what was found")
+    if "visit" in allowed and request.urls:
+        return _visit([ranked.url for ranked in request.urls], "no better candidate is left, so read the remaining ones")
+    if "search" in allowed and (query := next(unsent(_last_resorts(question, code), request.queries), "")):
+        return _search(query, "every better query has been sent, so search for a part of the question")
+    if "reflect" in allowed:
+        return _reflect(question, request, code)
+    return _answer("no allowed action has anything left to act on, so answer from what was found")
+
+
+def rewrite(request: RewriteRequest) -> Rewriting:
+    """The keywords of each search request that were not sent yet; often none, since the requests are made of keywords already."""
+    texts = [*request.requests, request.question]
+    keywords = [keyword_query(text, request.search_language_code or language_of(text)) for text in texts if text.strip()]
+    queries = list(unsent(keywords, [*request.queries, *request.requests]))[:5]
+    think = "By rule: search for the keywords of each request." if queries else "By rule: nothing to add to the requests."
+    rewriting = Rewriting(think=think)
+    rewriting.queries.extend(SearchQuery(text=text, language_code=request.search_language_code) for text in queries)
+    return rewriting
+
+
+def _quotes(request: DecideRequest) -> list[str]:
+    return [evidence.quote for item in request.knowledge for evidence in item.evidence]
+
+
+def _idea(question: str, request: DecideRequest, code: str) -> str:
+    """The best query that was not sent yet; empty when there is none, or when so many were sent that one more will not help."""
+    if len(request.queries) >= _MAX_QUERIES:
+        return ""
+    return next(unsent(query_ideas(question, _quotes(request), code), request.queries), "")
+
+
+# Each step of a run asks about the same passages again.
+@lru_cache(maxsize=2_000)
+def _held(question: str, quote: str, code: str) -> frozenset[str]:
+    """Content terms of `question` that occur in `quote`."""
+    return frozenset(content_terms(question, code)).intersection(terms(quote, code))
+
+
+def _covers(question: str, request: DecideRequest, code: str) -> bool:
+    wanted = len(content_terms(question, code))
+    found = [_held(question, quote, code) for quote in _quotes(request)]
+    strong = any(len(held) >= _STRONG * wanted for held in found)
+    return strong and len(frozenset().union(*found)) >= _COVERED * wanted
+
+
+def _rejected_before_new_evidence(request: DecideRequest) -> bool:
+    """Whether the last answer was rejected and no page has been read since: the same evidence would give the same answer."""
+    for entry in reversed(request.diary):
+        if entry.action == "visit" and entry.outcome == "done":
+            return False
+        if entry.outcome == "rejected":
+            return True
+    return False
+
+
+def _stalled(question: str, request: DecideRequest, code: str) -> bool:
+    steps = [entry.outcome for entry in request.diary[-_STEPS_WITHOUT_GAIN:]]
+    if len(steps) == _STEPS_WITHOUT_GAIN and all(outcome in ("nothing_new", "failed") for outcome in steps):
+        return True
+    pages = [[_held(question, evidence.quote, code) for evidence in item.evidence] for item in request.knowledge if item.kind == "url"]
+    before, last = pages[:-_PAGES_WITHOUT_GAIN], pages[-_PAGES_WITHOUT_GAIN:]
+    known = {term for page in before for held in page for term in held}
+    return bool(before) and all(held <= known for page in last for held in page)
+
+
+def _last_resorts(question: str, code: str) -> Iterator[str]:
+    words = words_of(question, set(content_terms(question, code)), code)
+    for left_out in range(len(words)):
+        yield " ".join(words[:left_out] + words[left_out + 1 :])
+    yield from words
+
+
+def _search(query: str, why: str) -> Decision:
+    return Decision(action="search", queries=[query], think=f"By rule: {why}.")
+
+
+def _visit(urls: list[str], why: str) -> Decision:
+    return Decision(action="visit", urls=list(dict.fromkeys(urls))[:_URLS_PER_VISIT], think=f"By rule: {why}.")
+
+
+def _reflect(question: str, request: DecideRequest, code: str) -> Decision:
+    missing = " ".join(uncovered_words(question, _quotes(request), code)) or keyword_query(question, code)
+    return Decision(action="reflect", questions=[f"{missing}?"], think="By rule: ask for the part of the question that is not covered yet.")
+
+
+def _answer(why: str) -> Decision:
+    return Decision(action="answer", think=f"By rule: {why}.")

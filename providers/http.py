@@ -1,0 +1,209 @@
+"""JSON over HTTP with configured providers: one kind of client, bounded in time and size, with one wording of what went wrong.
+
+For endpoints that the settings name. Addresses from pages, results or users are never fetched with this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_random_exponential
+from tenacity.stop import stop_any
+
+from schemas.errors import ConfigurationError, UpstreamError
+from schemas.usage import Usage
+
+_ATTEMPTS = 3
+_RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_REASON_CHARACTERS = 200
+_ERROR_BODY_BYTES = 65_536
+_LARGEST_INT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A provider's address and how to speak of it."""
+
+    url: str
+    service: str
+    """Its name in messages, such as "Jina search"."""
+    key_setting: str
+    """The setting that holds its key, named when the key is the trouble."""
+    error: type[UpstreamError]
+    """What a failure is raised as."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    failed_usage: Usage = field(default_factory=Usage)
+    """What a failed call counts as; its error carries it."""
+    answers: frozenset[int] = frozenset()
+    """Statuses other than 2xx whose body is an answer too."""
+
+    def fails(self, message: str) -> UpstreamError:
+        """The error for a failed call; `message` continues the service's name."""
+        return self.error(f"{self.service} {message}", usage=self.failed_usage)
+
+
+class _Transient(Exception):
+    """A failure that may pass."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def create_client() -> httpx.AsyncClient:
+    """A client for providers, to be kept and closed by its owner: it follows no redirects and keeps its connections."""
+    return httpx.AsyncClient(
+        headers={"User-Agent": "deepsearch", "Accept": "application/json"},
+        follow_redirects=False,
+        timeout=httpx.Timeout(None, connect=10.0),  # `post_json` limits the whole call
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+    )
+
+
+def authorization(key: SecretStr | None, setting: str) -> dict[str, str]:
+    """The header that carries `key`; none without a key.
+
+    Raises `ConfigurationError` naming `setting` for a key that cannot be sent: the client's own error would show it.
+    """
+    if key is None:
+        return {}
+    secret = key.get_secret_value().strip()
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise ConfigurationError(f"{setting} holds characters that no key has, such as spaces or line breaks", field=setting)
+    return {"Authorization": f"Bearer {secret}"}
+
+
+async def post_json(
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    payload: Mapping[str, Any],
+    *,
+    timeout_seconds: float,
+    max_bytes: int = 10_000_000,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Post `payload` and return the object that is answered.
+
+    Broken connections and statuses 429, 502, 503 and 504 are tried up to three times, after `Retry-After` or a random
+    pause, as long as `timeout_seconds` for everything together allows. A body of more than `max_bytes` is not read to
+    its end. Raises `endpoint.error` with one line that names the cause and, where there is one, the setting to change.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(_Transient),
+        stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(timeout_seconds)),
+        wait=_pause,
+        reraise=True,
+    )
+    all_headers = {"Content-Type": "application/json", **endpoint.headers, **(headers or {})}
+    content = json.dumps(payload).encode("ascii")  # escaped, so that any text can be sent
+    try:
+        body: bytes = await asyncio.wait_for(retrying(_attempt, client, endpoint, content, all_headers, max_bytes), timeout_seconds)
+    except asyncio.TimeoutError:
+        raise endpoint.fails(f"did not answer within {timeout_seconds:g} s") from None
+    except _Transient as failure:
+        raise endpoint.fails(str(failure)) from failure
+    except (httpx.HTTPError, httpx.InvalidURL) as failure:
+        raise endpoint.fails(f"cannot be used: {_one_line(str(failure)) or type(failure).__name__}") from failure
+    answer = _object(body)
+    if answer is None:
+        raise endpoint.fails("sent a malformed body: not a JSON object")
+    return answer
+
+
+async def _attempt(client: httpx.AsyncClient, endpoint: Endpoint, content: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
+    try:
+        async with client.stream("POST", endpoint.url, content=content, headers=headers) as response:
+            if response.is_success or response.status_code in endpoint.answers:
+                body = await _read(response, max_bytes)
+                if body is None:
+                    raise endpoint.fails(f"sent more than {max_bytes} bytes")
+                return body
+            reason = _reason(await _read(response, _ERROR_BODY_BYTES) or b"")
+    except httpx.TimeoutException as failure:
+        raise _Transient("cannot be reached: connecting took too long") from failure
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
+        raise _Transient(f"cannot be reached: {_one_line(str(failure)) or type(failure).__name__}") from failure
+    status = response.status_code
+    if status in (401, 403):
+        if "Authorization" in headers:
+            raise endpoint.fails(f"rejected the key: check {endpoint.key_setting}{reason}")
+        raise endpoint.fails(f"asks for a key: set {endpoint.key_setting}{reason}")
+    if status == 402:
+        raise endpoint.fails(f"is out of credit: top up the account of {endpoint.key_setting}{reason}")
+    if status in _RETRIED_STATUSES:
+        retry_after = _seconds(response.headers.get("Retry-After", ""))
+        when = f", it asks to wait {retry_after:g} s" if retry_after else ""
+        raise _Transient(f"{'limits the rate' if status == 429 else 'is failing'}: HTTP {status}{when}{reason}", retry_after)
+    verb = "is failing" if status >= 500 else "refused the request"
+    raise endpoint.fails(f"{verb}: HTTP {status}{reason}")
+
+
+async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
+
+
+_backoff = wait_random_exponential(multiplier=0.2, max=5)
+
+
+def _pause(state: RetryCallState) -> float:
+    failure = state.outcome.exception() if state.outcome else None
+    asked = failure.retry_after if isinstance(failure, _Transient) else None
+    return _backoff(state) if asked is None else asked
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Seconds that a Retry-After header asks for, a number or a time; None when there is none."""
+    if retry_after.isdigit():
+        return float(retry_after[:9])
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment.tzinfo else None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _reason(body: bytes) -> str:
+    """What an error's body says in one of the usual fields, as the end of a message; empty when it says nothing."""
+    answer = _object(body) or {}
+    said: Any = answer.get("readableMessage") or answer.get("message") or answer.get("detail") or answer.get("error")
+    if isinstance(said, dict):
+        said = said.get("message")
+    line = _one_line(said) if isinstance(said, str) else ""
+    return f" ({line})" if line else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text_field(text, 4 * _REASON_CHARACTERS).split())[:_REASON_CHARACTERS]
+
+
+def text_field(value: object, characters: int) -> str:
+    """A field of a provider's answer as text of at most `characters`: empty unless it is a string, fit to be encoded as UTF-8."""
+    return value[:characters].encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
+
+
+def count_field(value: object) -> int:
+    """A field of a provider's answer as a count within 32 bits: 0 unless it is a number that is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # NaN is not either
+        return 0
+    return int(min(value, _LARGEST_INT))

@@ -1,0 +1,177 @@
+"""Which provider answers a query, and what is kept of its results."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from providers.search import create_search
+from providers.search.base import Found, SearchOptions
+from providers.search.chain import Registered, SearchChain
+from schemas.errors import BudgetExceeded, ConfigurationError, CorpusError, InvalidRequest, SearchError
+from schemas.search import SearchQuery, SearchResult
+from schemas.settings import Settings
+from schemas.usage import Usage
+from tests.scripted import ScriptedServer
+
+OPTIONS = SearchOptions()
+
+
+class Shelf:
+    """A provider that finds the same URLs for every query, or fails."""
+
+    def __init__(self, name: str, urls: list[str], error: Exception | None = None, tokens: int = 0) -> None:
+        self.name, self.urls, self.error, self.tokens = name, urls, error, tokens
+        self.asked: list[str] = []
+        self.at_once = self.most_at_once = 0
+        self.closed = False
+
+    async def search(self, query: SearchQuery, options: SearchOptions) -> Found:
+        self.asked.append(query.text)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        if self.error is not None:
+            raise self.error
+        results = [SearchResult(url=url, query=query.text, source=self.name) for url in self.urls]
+        return Found(results, Usage(searches=1, provider_tokens=self.tokens))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def chain(*shelves: Shelf, most_tokens: int = 0) -> SearchChain:
+    registered = {shelf.name: Registered(lambda shelf=shelf: shelf, most_tokens) for shelf in shelves}
+    return SearchChain(registered, [shelf.name for shelf in shelves])
+
+
+def queries(*texts: str) -> list[SearchQuery]:
+    return [SearchQuery(text=text) for text in texts]
+
+
+async def test_the_first_provider_that_finds_something_answers() -> None:
+    broken = Shelf("broken", [], SearchError("broken is down", usage=Usage(searches=1)))
+    empty, full, spare = Shelf("empty", []), Shelf("full", ["https://a.org/1"]), Shelf("spare", ["https://a.org/2"])
+    response = await chain(broken, empty, full, spare).search(queries("x"), OPTIONS)
+    assert [(result.url, result.source) for result in response.results] == [("https://a.org/1", "full")]
+    (outcome,) = response.outcomes
+    assert (outcome.query, outcome.provider, outcome.results, outcome.errors) == ("x", "full", 1, ["broken is down"])
+    assert response.usage.searches == 3
+    assert spare.asked == []
+
+
+async def test_results_keep_the_order_of_the_queries() -> None:
+    response = await chain(Shelf("a", ["https://a.org/1", "https://a.org/2"])).search(queries("x", "y"), OPTIONS)
+    assert [(result.query, result.url[-1]) for result in response.results] == [("x", "1"), ("x", "2"), ("y", "1"), ("y", "2")]
+    assert [outcome.query for outcome in response.outcomes] == ["x", "y"]
+
+
+async def test_nothing_found_is_no_failure() -> None:
+    response = await chain(Shelf("a", []), Shelf("b", [], SearchError("b is down"))).search(queries("x"), OPTIONS)
+    assert not response.results
+    assert [(outcome.provider, outcome.errors) for outcome in response.outcomes] == [("a", ["b is down"])]
+
+
+async def test_every_provider_failing_for_every_query_is_a_failure() -> None:
+    failing = chain(Shelf("a", [], SearchError("a is down", usage=Usage(searches=1))), Shelf("b", [], SearchError("b is down")))
+    with pytest.raises(SearchError, match=r"^no search provider answered: a is down; b is down$") as caught:
+        await failing.search(queries("x", "y"), OPTIONS)
+    assert caught.value.usage.searches == 2
+
+
+async def test_a_wrong_corpus_is_not_hidden_by_another_provider() -> None:
+    with pytest.raises(CorpusError):
+        await chain(Shelf("a", [], CorpusError("no folder")), Shelf("b", ["https://b.org/"])).search(queries("x"), OPTIONS)
+
+
+async def test_pages_found_twice_are_listed_once_per_query() -> None:
+    shelf = Shelf("a", ["http://www.a.org/1?utm_source=x", "https://a.org/1#top", "not a url", "javascript:1", "https://a.org/2"])
+    response = await chain(shelf).search(queries("x", "y"), OPTIONS)
+    assert [result.url for result in response.results] == ["http://www.a.org/1?utm_source=x", "https://a.org/2"] * 2
+
+
+async def test_hostnames() -> None:
+    shelf = Shelf("a", ["https://a.org/", "https://docs.a.org/", "https://nota.org/", "https://b.org/", "file:///corpus/x.txt"])
+    only = await chain(shelf).search(queries("x"), SearchOptions(only_hostnames=("a.org",)))
+    assert [result.url for result in only.results] == ["https://a.org/", "https://docs.a.org/", "file:///corpus/x.txt"]
+    bad = await chain(shelf).search(queries("x"), OPTIONS, bad_hostnames=["a.org"])
+    assert [result.url for result in bad.results] == ["https://nota.org/", "https://b.org/", "file:///corpus/x.txt"]
+
+
+async def test_a_provider_whose_results_are_all_unwanted_did_not_find_anything() -> None:
+    response = await chain(Shelf("a", ["https://bad.org/"]), Shelf("b", ["https://good.org/"])).search(
+        queries("x"), OPTIONS, bad_hostnames=["bad.org"]
+    )
+    assert [result.source for result in response.results] == ["b"]
+
+
+async def test_one_provider_by_name() -> None:
+    first, second = Shelf("first", ["https://a.org/"]), Shelf("second", [])
+    response = await chain(first, second).search(queries("x"), OPTIONS, provider="second")
+    assert (len(response.results), first.asked, second.asked) == (0, [], ["x"])
+    with pytest.raises(InvalidRequest, match="no search provider is called 'third'; there are: first, second") as caught:
+        await chain(first, second).search(queries("x"), OPTIONS, provider="third")
+    assert caught.value.field == "search_provider"
+
+
+async def test_queries_run_in_parallel_but_not_all_at_once() -> None:
+    shelf = Shelf("a", ["https://a.org/"])
+    await chain(shelf).search(queries(*(str(n) for n in range(40))), OPTIONS)
+    assert shelf.most_at_once == 8
+
+
+async def test_a_provider_that_does_not_fit_the_budget_is_not_asked() -> None:
+    costly = Shelf("costly", ["https://a.org/"], tokens=10)
+    costly_chain = chain(costly, most_tokens=10)
+    response = await costly_chain.search(queries("x", "y", "z"), OPTIONS, tokens=25)
+    assert costly.asked == ["x", "y"]
+    assert response.usage.provider_tokens == 20
+    assert response.outcomes[2].errors == ["costly: a query may cost 10 tokens, more than is left"]
+    with pytest.raises(BudgetExceeded, match="costly: a query may cost 10 tokens"):
+        await costly_chain.search(queries("x"), OPTIONS, tokens=9)
+
+
+async def test_closing_closes_what_was_used() -> None:
+    used, unused = Shelf("used", ["https://a.org/"]), Shelf("unused", [])
+    both = chain(used, unused)
+    await both.search(queries("x"), OPTIONS)
+    await both.close()
+    assert (used.closed, unused.closed) == (True, False)
+
+
+async def test_nothing_configured() -> None:
+    search = create_search(Settings())
+    for provider in (None, "local"):
+        with pytest.raises(ConfigurationError, match=r"^nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY$"):
+            await search.search(queries("x"), OPTIONS, provider=provider)
+    with pytest.raises(InvalidRequest, match="there are: local, jina"):
+        await search.search(queries("x"), OPTIONS, provider="duck")
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "order"),
+    [
+        (Settings(deepsearch_corpus=Path("c")), OPTIONS, ["local"]),
+        (Settings(jina_api_key=SecretStr("k")), OPTIONS, ["jina"]),
+        (Settings(jina_search_url="http://h/"), OPTIONS, ["jina"]),
+        (Settings(deepsearch_corpus=Path("c"), jina_api_key=SecretStr("k")), OPTIONS, ["local", "jina"]),
+        (Settings(deepsearch_corpus=Path("c"), jina_api_key=SecretStr("k"), use_jina_search=False), OPTIONS, ["local"]),
+        (Settings(), SearchOptions(corpus="d"), ["local"]),
+        (Settings(jina_api_key=SecretStr("k")), SearchOptions(corpus="d"), ["local", "jina"]),
+    ],
+)
+def test_the_order_that_settings_make(settings: Settings, options: SearchOptions, order: list[str]) -> None:
+    assert list(create_search(settings)._order(None, options)) == order
+
+
+async def test_from_settings_to_results(scripted: ScriptedServer) -> None:
+    scripted.add_page("https://a.org/tides", "Tides", "The moon moves the sea.")
+    search = create_search(Settings(jina_search_url=scripted.search_url))
+    response = await search.search(queries("moon sea", "coffee"), OPTIONS)
+    assert [result.url for result in response.results] == ["https://a.org/tides"]
+    assert [outcome.results for outcome in response.outcomes] == [1, 0]
+    await search.close()
