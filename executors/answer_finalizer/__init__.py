@@ -1,0 +1,1 @@
+"""From what was read to the finished answer: composed by a model or of verbatim pieces, with numbered references."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 import regex
 import snowballstemmer
+
+from providers.lexical.function_words import all_function_words
 
 _RUN = regex.compile(
     r"(?P<unspaced>[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+)"
@@ -55,15 +56,9 @@ def terms(text: str, language_code: str = "en") -> list[str]:
     return [_stem(word, code) for word in _words(text)]
 
 
-@lru_cache(maxsize=1)
-def _function_words() -> frozenset[str]:
-    lines = (Path(__file__).parent / "function_words.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
-
-
 def content_terms(text: str, language_code: str = "en") -> list[str]:
     """Distinct terms of `text` in order, without function and question words (all terms when nothing else is left)."""
     code = language_code[:2].lower()
     words = list(dict.fromkeys(_words(text)))
-    kept = [word for word in words if word not in _function_words()]
+    kept = [word for word in words if word not in all_function_words()]
     return list(dict.fromkeys(_stem(word, code) for word in kept or words))
