@@ -1,0 +1,1 @@
+"""The stage that reads a page, of the web or of the corpus, and selects the passages that bear on a question."""

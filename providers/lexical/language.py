@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import regex
 
 from providers.lexical.function_words import function_words
@@ -15,6 +18,8 @@ _SCRIPTS = [
     (regex.compile(r"\p{Greek}"), "el"),
     (regex.compile(r"\p{Hebrew}"), "he"),
 ]
+# What py3langid may answer: without a limit it takes short English for Nigerian Pidgin.
+_LANGUAGES = "ar bg bn ca cs da de en es et fa fi fr ga hi hr hu hy id is it lt lv mk mr ms nl no pl pt ro ru sk sl sq sr sv sw ta te tl tr uk ur vi".split()
 _WORD = regex.compile(r"\p{L}+")
 _SAMPLE_CHARACTERS = 2_000
 # Function words decide when at least this many occur, as this share of all words, and twice as many as of any other language.
@@ -43,9 +48,16 @@ def language_of(text: str) -> str:
     # A few keywords in plain letters say nothing about their language; a guess would answer English ones in Norwegian.
     if sample.isascii() and len(_WORD.findall(sample)) < _LEAST_WORDS_TO_GUESS:
         return "en"
-    import py3langid  # noqa: PLC0415
+    return str(_identifier().classify(sample)[0])
 
-    return str(py3langid.classify(sample)[0])
+
+@cache
+def _identifier() -> Any:
+    from py3langid import langid  # noqa: PLC0415
+
+    identifier = langid.LanguageIdentifier.from_pickled_model(langid.MODEL_FILE)
+    identifier.set_languages(_LANGUAGES)
+    return identifier
 
 
 def _by_function_words(text: str) -> str | None:

@@ -1,0 +1,57 @@
+"""Reading the documents of the corpus."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from providers.corpus import Corpus, corpus_folder, open_corpus
+from providers.reader.base import Reading, ReadOptions
+from schemas.errors import ReadError
+from schemas.reading import Link, Page
+from schemas.settings import Settings
+from schemas.usage import Usage
+
+
+class FileReader:
+    """Reads `file:` URLs inside the configured corpus, or inside a folder of it."""
+
+    name = "file"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._corpora: dict[Path, Corpus] = {}
+
+    def accepts(self, url: str) -> bool:
+        """Whether it is a `file:` URL."""
+        return url.strip()[:5].lower() == "file:"
+
+    async def read(self, url: str, options: ReadOptions) -> Reading:
+        """Read a document of the corpus.
+
+        Raises `CorpusError` for a file that is no document of the corpus, `InvalidRequest` for a corpus outside the configured
+        one, `ReadError` when the file cannot be read or takes too long.
+        """
+        corpus = await self._corpus(corpus_folder(self._settings, options.corpus))
+        try:
+            reading = corpus.read(url.strip(), max_bytes=options.max_bytes, timeout_seconds=options.timeout_seconds)
+            found = await asyncio.wait_for(reading, options.timeout_seconds)
+        except asyncio.TimeoutError as error:
+            raise ReadError(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} seconds") from error
+        document = found.document
+        page = Page(
+            page_id=found.page_id, url=found.url, title=document.title, text=document.text,
+            language_code=document.language_code, published=document.published, source=self.name,
+        )  # fmt: skip
+        return Reading(page, [Link(url=link.url, text=link.text) for link in document.links], Usage(pages=1))
+
+    async def close(self) -> None:
+        """Close the indexes."""
+        for corpus in self._corpora.values():
+            corpus.close()
+
+    async def _corpus(self, folder: Path) -> Corpus:
+        if folder not in self._corpora:
+            home, most = self._settings.deepsearch_home, self._settings.max_page_bytes
+            self._corpora[folder] = await asyncio.to_thread(open_corpus, folder, home, max_file_bytes=most)
+        return self._corpora[folder]

@@ -1,0 +1,269 @@
+"""Questions through the real Flow over real sockets, with a scripted model, search and reader."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from docarray import DocList
+from jina import Client
+
+from schemas.events import ResearchEvent
+from schemas.planning import DecideRequest, Decision, Understanding, UnderstandRequest
+from schemas.ranking import DedupeRequest, DedupeResponse
+from schemas.reading import ReadRequest, ReadResponse
+from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
+from schemas.search import SearchQuery, SearchRequest, SearchResponse
+from tests.gateway.flow_process import free_port_settings, listener, processes_of
+from tests.scripted.five_steps import add_session
+from tests.scripted.server import ScriptedServer
+
+pytestmark = pytest.mark.flow
+
+QUESTION = "How do I scale the page readers?"
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Served:
+    """A Flow that is ready, and the upstreams it talks to."""
+
+    process: subprocess.Popen[str]
+    settings: dict[str, str]
+    upstream: ScriptedServer
+
+    @property
+    def grpc(self) -> Client:
+        return Client(host="127.0.0.1", port=int(self.settings["DEEPSEARCH_GRPC_PORT"]), protocol="grpc", asyncio=True)
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.settings['DEEPSEARCH_HTTP_PORT']}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("home")
+    with ScriptedServer() as upstream:
+        add_session(upstream)
+        settings = free_port_settings() | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "DEEPSEARCH_HOME": str(home),
+            "DRAIN_SECONDS": "5",
+            "OPENAI_BASE_URL": upstream.llm_url,
+            "OPENAI_API_KEY": "sk-very-secret",
+            "LLM_MODEL": "scripted",
+            "JINA_API_KEY": "jina-very-secret",
+            "JINA_SEARCH_URL": upstream.search_url,
+            "JINA_READER_URL": upstream.reader_url,
+        }
+        log = (home / "log").open("w")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
+            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("DeepSearch is ready"), (home / "log").read_text()
+            yield Served(process, settings, upstream)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            assert processes_of(process.pid) == []
+        finally:
+            for number in processes_of(process.pid):
+                os.kill(number, signal.SIGKILL)
+            process.communicate()
+            log.close()
+        told = (home / "log").read_text()
+        assert "very-secret" not in told and "Traceback" not in told, told
+
+
+async def stream(served: Served, on: str, request: Any) -> list[ResearchEvent]:
+    return [event async for event in served.grpc.stream_doc(on=on, inputs=request, return_type=ResearchEvent)]
+
+
+def research(**fields: Any) -> ResearchRequest:
+    return ResearchRequest(question=QUESTION, no_direct_answer=True, **fields)
+
+
+def check_answer(answer: ResearchAnswer) -> None:
+    assert answer.stop_reason == "answered" and answer.mode == "model" and answer.steps == 5
+    assert answer.text == "Page readers scale by their number of replicas [^1]."
+    reference = answer.references[0]
+    assert reference.number == 1 and reference.quote == "Page readers scale by their number of replicas."
+    assert reference.url.startswith("https://host") and reference.url.endswith(".org/readers")
+    usage = answer.usage
+    assert usage.llm_calls == 12 and usage.searches == 3 and usage.pages == 2
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens + usage.provider_tokens
+    assert sum(answer.usage_by_stage.values()) == usage.total_tokens
+
+
+async def test_stream_over_grpc(served: Served) -> None:
+    events = await stream(served, "/research/stream", research(run_id="grpc-stream"))
+    assert events[0].type == "run_started" and events[-1].type == "run_ended"
+    assert [event.data["decision"]["action"] for event in events if event.type == "decided"] == [
+        "search",
+        "visit",
+        "search",
+        "visit",
+        "answer",
+    ]
+    check_answer(ResearchAnswer(**events[-1].data["answer"]))
+    text = "".join(event.data["text"] for event in events if event.type == "answer_delta")
+    assert text == events[-1].data["answer"]["text"]
+    assert "very-secret" not in str(events)
+
+
+async def test_post_over_grpc(served: Served) -> None:
+    answers = [answer async for docs in _post(served.grpc, "/research", research(), ResearchAnswer) for answer in docs]
+    check_answer(answers[0])
+
+
+async def _post(client: Client, on: str, request: Any, returns: Any) -> Any:
+    async for docs in client.post(on=on, inputs=DocList[type(request)]([request]), return_type=DocList[returns]):
+        yield docs
+
+
+async def one(served: Served, on: str, request: Any, returns: Any) -> Any:
+    found = [doc async for docs in _post(served.grpc, on, request, returns) for doc in docs]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_post_over_http(served: Served) -> None:
+    body = {"data": [{"question": QUESTION, "no_direct_answer": True}]}
+    response = httpx.post(f"{served.http}/research", json=body, timeout=30)
+    assert response.status_code == 200
+    check_answer(ResearchAnswer(**response.json()["data"][0]))
+
+
+def test_stream_over_http(served: Served) -> None:
+    """The stock route: GET with the request as query or JSON body, answered by server-sent events."""
+    with httpx.stream(
+        "GET", f"{served.http}/research/stream", params={"question": QUESTION, "no_direct_answer": "true"}, timeout=30
+    ) as response:
+        assert response.status_code == 200
+        events = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: {")]
+    assert events[0]["type"] == "run_started" and events[-1]["data"]["outcome"] == "finished"
+
+
+async def test_every_stage_can_be_called_by_itself(served: Served) -> None:
+    understanding = await one(served, "/understand", UnderstandRequest(question=QUESTION), Understanding)
+    assert understanding.criteria == ["definitive", "strict"] and understanding.mode == "model"
+    decision = await one(served, "/decide", DecideRequest(question=QUESTION, allowed_actions=["search"]), Decision)
+    assert decision.decided_by == "model" and decision.queries == ["scale page readers"]
+    queries = DocList[SearchQuery]([SearchQuery(text="scaling page readers")])
+    found = await one(served, "/search", SearchRequest(queries=queries), SearchResponse)
+    assert len(found.results) == 6 and found.results[0].source == "jina"
+    read = await one(served, "/read", ReadRequest(url=found.results[0].url, question=QUESTION), ReadResponse)
+    passage = read.passages[0]
+    assert read.page.text[passage.start : passage.end] == passage.text
+    deduped = await one(served, "/dedupe", DedupeRequest(texts=["iPhone 15", "iPhone 16", "iphone 15"]), DedupeResponse)
+    assert deduped.texts == ["iPhone 15", "iPhone 16"]
+
+
+def test_finalize_streams_over_http_from_the_last_stage(served: Served) -> None:
+    with httpx.stream("GET", f"{served.http}/finalize", params={"question": QUESTION, "draft": "It is so [2024]."}, timeout=30) as response:
+        chunks = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: {")]
+    assert "".join(chunk["delta"] for chunk in chunks) == "It is so [2024]." == chunks[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "status", "field"),
+    [
+        ("/research", {"question": "  "}, 400, "question"),
+        ("/research", {"question": "q", "budget_tokens": 10}, 400, "budget_tokens"),
+        ("/research", {"question": "q", "reasoning_effort": "extreme"}, 400, "reasoning_effort"),
+        ("/understand", {"question": "q", "language_code": "klingon"}, 400, "language_code"),
+        ("/search", {"queries": [{"text": "x"}], "provider": "altavista"}, 400, "search_provider"),
+        ("/nothing", {}, 404, "nothing"),
+        ("/cancel", {"run_id": "nobody"}, 404, "run_id"),
+    ],
+)
+def test_b13_bad_requests_have_their_status_and_name_the_field(served: Served, path: str, document: Any, status: int, field: str) -> None:
+    response = httpx.post(served.http + path, json={"data": [document]}, timeout=30)
+    assert response.status_code == status, response.text
+    assert field in response.text and "Traceback" not in response.text
+
+
+async def test_bad_requests_over_grpc(served: Served) -> None:
+    with pytest.raises(Exception, match="question is empty") as raised:
+        await one(served, "/research", ResearchRequest(question=""), ResearchAnswer)
+    assert "Traceback" not in str(raised.value)
+    events = await stream(served, "/research/stream", ResearchRequest(question=""))
+    assert events[-1].type == "run_ended" and events[-1].data["code"] == "invalid_request"
+
+
+async def test_runs_are_listed_and_resume_of_a_finished_run_gives_its_end(served: Served) -> None:
+    await stream(served, "/research/stream", research(run_id="listed"))
+    runs = await one(served, "/runs", RunQuery(), RunList)
+    assert "listed" in [run.run_id for run in runs.runs]
+    summary = (await one(served, "/runs", RunQuery(run_id="listed"), RunList)).runs[0]
+    assert summary.state == "finished" and summary.steps == 5
+    events = await stream(served, "/resume", RunQuery(run_id="listed"))
+    assert [event.type for event in events] == ["run_ended"]
+
+
+async def test_a_client_that_leaves_stops_the_work_and_the_run_can_be_resumed(served: Served) -> None:
+    events = []
+    source = served.grpc.stream_doc(on="/research/stream", inputs=research(run_id="left"), return_type=ResearchEvent)
+    async for event in source:
+        events.append(event)
+        if event.type == "decided":
+            break
+    await source.aclose()
+
+    async with asyncio.timeout(10):
+        while (await one(served, "/runs", RunQuery(run_id="left"), RunList)).runs[0].state != "interrupted":
+            pass  # each turn is a call to the controller, which needs a moment to learn that the client has gone
+    rest = await stream(served, "/resume", RunQuery(run_id="left"))
+    assert rest[0].type == "run_resumed" and rest[0].sequence > events[-1].sequence
+    check_answer(ResearchAnswer(**rest[-1].data["answer"]))
+
+
+async def test_sixteen_at_once(served: Served) -> None:
+    runs = await asyncio.gather(*(stream(served, "/research/stream", research()) for _ in range(16)))
+    for events in runs:
+        check_answer(ResearchAnswer(**events[-1].data["answer"]))
+    assert len({events[0].run_id for events in runs}) == 16
+
+
+async def test_a_cancelled_run_ends_as_cancelled(served: Served) -> None:
+    from tests.scripted.five_steps import reply
+    from tests.scripted.replies import Delay
+
+    served.upstream.llm.script(lambda request: Delay(3600, reply(request)))
+    try:
+        asked = len(served.upstream.requests)
+        run = asyncio.create_task(stream(served, "/research/stream", research(run_id="cancelled")))
+        await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
+        await one(served, "/cancel", RunQuery(run_id="cancelled"), RunSummary)
+        events = await run
+    finally:
+        served.upstream.llm.script(reply)
+    assert events[-1].data["outcome"] == "cancelled"
+    assert (await one(served, "/runs", RunQuery(run_id="cancelled"), RunList)).runs[0].state == "cancelled"
+
+
+async def test_a_dead_page_reader_loses_nothing(served: Served) -> None:
+    """The last test: from here on one replica is gone."""
+    dead, alive = served.settings["DEEPSEARCH_PAGE_READER_PORTS"].split(",")
+    os.kill(listener(int(dead)), signal.SIGKILL)
+    for _ in range(2):
+        events = await stream(served, "/research/stream", research())
+        check_answer(ResearchAnswer(**events[-1].data["answer"]))
+    async with httpx.AsyncClient() as client:
+        ready = await client.get(f"{served.http}/health/ready")
+    readers = ready.json()["stages"]["page_reader"]
+    assert (ready.status_code, readers) == (200, {f"127.0.0.1:{dead}": False, f"127.0.0.1:{alive}": True})

@@ -1,0 +1,197 @@
+"""Jina reader against a server that speaks its wire format, and the chain of page sources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from providers.reader.base import Reading, ReadOptions
+from providers.reader.chain import PageSourceChain
+from providers.reader.jina import JinaReader
+from providers.reader.pages import page_id
+from schemas.errors import CorpusError, InvalidRequest, ReadError
+from schemas.reading import Page
+from schemas.settings import Settings
+from schemas.usage import Usage
+from tests.scripted import Delay, Drop, Json, Reply, ScriptedServer, Status, Text
+
+OPTIONS = ReadOptions(timeout_seconds=5.0, max_bytes=1_000_000)
+URL = "http://www.a.org/tides?utm_source=x"
+
+
+@pytest.fixture
+async def jina(scripted: ScriptedServer) -> AsyncIterator[JinaReader]:
+    jina = JinaReader(Settings(jina_reader_url=scripted.reader_url, jina_api_key=SecretStr("secret-key")))
+    yield jina
+    await jina.close()
+
+
+def answer(**data: Any) -> Json:
+    return Json({"code": 200, "status": 20000, "data": {"url": URL, "content": "Some text.", **data}})
+
+
+async def test_a_page(jina: JinaReader, scripted: ScriptedServer) -> None:
+    text = "# Tides\n\nThe moon moves the sea, and the sea moves the sand along the shore."
+    scripted.reader.add(URL, " Tides ", text, links=[("Moon", "https://a.org/moon")], published="2024-05-06T07:08:09Z")
+    reading = await jina.read(URL, OPTIONS)
+    assert reading.page.model_dump(exclude={"id"}) == {
+        "page_id": page_id("https://a.org/tides", text), "url": "https://a.org/tides", "title": "Tides", "text": text,
+        "language_code": "en", "published": "2024-05-06", "source": "jina",
+    }  # fmt: skip
+    assert [(link.url, link.text) for link in reading.links] == [("https://a.org/moon", "Moon")]
+    assert (reading.usage.pages, reading.usage.provider_tokens) == (1, len(text) // 4)
+
+
+async def test_the_request(jina: JinaReader, scripted: ScriptedServer) -> None:
+    scripted.reader.add(URL, "T", "text")
+    await jina.read(URL, ReadOptions(timeout_seconds=30))
+    await jina.read(URL, ReadOptions(timeout_seconds=1_000))
+    await jina.read(URL, ReadOptions(timeout_seconds=1.5))
+    assert [request.headers["x-timeout"] for request in scripted.requests] == ["29", "180", "1"]
+    request = scripted.requests[0]
+    assert request.body == {"url": URL}
+    expected = {
+        "authorization": "Bearer secret-key", "accept": "application/json", "x-md-link-style": "discarded",
+        "x-with-links-summary": "all", "x-retain-images": "none",
+    }  # fmt: skip
+    assert {name: request.headers[name] for name in expected} == expected
+
+
+async def test_the_address_that_was_reached_is_the_pages(jina: JinaReader, scripted: ScriptedServer) -> None:
+    scripted.reader.script(lambda request: answer(url="https://b.org/final"))
+    assert (await jina.read(URL, OPTIONS)).page.url == "https://b.org/final"
+    for useless in (None, 7, "", "javascript:1", "http://["):
+        scripted.reader.script(lambda request, useless=useless: answer(url=useless))
+        assert (await jina.read(URL, OPTIONS)).page.url == "https://a.org/tides"
+
+
+@pytest.mark.parametrize(
+    ("links", "found"),
+    [
+        ([["A", "https://a.org/"], ["B", "http://b.org/"]], [("https://a.org/", "A"), ("http://b.org/", "B")]),
+        ({"A": "https://a.org/", " B\n b ": "http://b.org/"}, [("https://a.org/", "A"), ("http://b.org/", "B b")]),
+        ([["A", "https://a.org/"], ["again", "https://a.org/"]], [("https://a.org/", "A")]),
+        (
+            [["mail", "mailto:x@a.org"], ["js", "javascript:1"], ["file", "file:///etc/passwd"], ["long", "https://a.org/" + "x" * 5_000]],
+            [],
+        ),
+        ([None, 7, "ab", [], ["one"], ["a", "b", "c"], ["A", 7]], []),
+        ([[None, "https://a.org/"]], [("https://a.org/", "")]),
+        (None, []),
+        ("text", []),
+    ],
+)
+async def test_links(jina: JinaReader, scripted: ScriptedServer, links: Any, found: list[tuple[str, str]]) -> None:
+    scripted.reader.script(lambda request: answer(links=links))
+    assert [(link.url, link.text) for link in (await jina.read(URL, OPTIONS)).links] == found
+
+
+@pytest.mark.parametrize("content", ["", " \n\t ", None, 7, ["text"]])
+async def test_a_page_without_text(jina: JinaReader, scripted: ScriptedServer, content: Any) -> None:
+    scripted.reader.script(lambda request: answer(content=content, usage={"tokens": 9}))
+    with pytest.raises(ReadError, match=r"^Jina reader found no text on http://www\.a\.org/tides") as caught:
+        await jina.read(URL, OPTIONS)
+    assert (caught.value.usage.pages, caught.value.usage.provider_tokens) == (1, 9)
+
+
+async def test_text_that_cannot_be_encoded(jina: JinaReader, scripted: ScriptedServer) -> None:
+    scripted.reader.script(lambda request: answer(content="a \ud800 b", title="\udfff"))
+    page = (await jina.read(URL, OPTIONS)).page
+    assert (page.text, page.title) == ("a ? b", "?")
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Status(401), "Jina reader rejected the key: check JINA_API_KEY"),
+        (Status(402), "Jina reader is out of credit: top up the account of JINA_API_KEY"),
+        (Status(429, {}, {"Retry-After": "30"}), "Jina reader limits the rate: HTTP 429, it asks to wait 30 s"),
+        (Status(500), "Jina reader is failing: HTTP 500"),
+        (Status(422, {"message": "could not be resolved"}), "Jina reader refused the request: HTTP 422 (could not be resolved)"),
+        (Text("<html>"), "Jina reader sent a malformed body: not a JSON object"),
+        (Json({"code": 200, "data": "text"}), "Jina reader sent a malformed body: `data` is not an object"),
+        (Text(" " * 1_000_001), "Jina reader sent more than 1000000 bytes"),
+        (Delay(60, Json({})), "Jina reader did not answer within 0.2 s"),
+    ],
+)
+async def test_failures(jina: JinaReader, scripted: ScriptedServer, reply: Reply, message: str) -> None:
+    scripted.reader.script(lambda request: reply)
+    options = ReadOptions(timeout_seconds=0.2) if isinstance(reply, Delay) else OPTIONS
+    with pytest.raises(ReadError) as caught:
+        await jina.read(URL, options)
+    assert str(caught.value) == message
+    assert caught.value.usage.pages == 1
+
+
+async def test_a_broken_connection_is_tried_again(jina: JinaReader, scripted: ScriptedServer) -> None:
+    replies: list[Reply] = [Drop(), Status(503), answer()]
+    scripted.reader.script(lambda request: replies.pop(0))
+    assert (await jina.read(URL, OPTIONS)).page.text == "Some text."
+
+
+def test_accepts() -> None:
+    jina = JinaReader(Settings())
+    assert [jina.accepts(url) for url in ("http://a.org", "HTTPS://a.org", "file:///x", "ftp://a.org", "")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+class Source:
+    """A page source for one scheme that gives a page, or fails."""
+
+    def __init__(self, name: str, scheme: str, error: Exception | None = None) -> None:
+        self.name, self.scheme, self.error, self.closed = name, scheme, error, False
+
+    def accepts(self, url: str) -> bool:
+        return url.startswith(self.scheme)
+
+    async def read(self, url: str, options: ReadOptions) -> Reading:
+        if self.error is not None:
+            raise self.error
+        return Reading(Page(url=url, text="text", source=self.name), usage=Usage(pages=1))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def failing(name: str) -> Source:
+    return Source(name, "https:", ReadError(f"{name} failed", usage=Usage(pages=1, provider_tokens=5)))
+
+
+async def test_the_first_source_that_can_reads_and_every_attempt_is_counted() -> None:
+    chain = PageSourceChain([Source("file", "file:"), failing("one"), Source("two", "https:"), failing("three")])
+    reading, errors = await chain.read("https://a.org/", OPTIONS)
+    assert (reading.page.source, errors) == ("two", ["one failed"])
+    assert (reading.usage.pages, reading.usage.provider_tokens) == (2, 5)
+    assert (await chain.read("file:///x", OPTIONS))[0].page.source == "file"
+
+
+async def test_all_sources_failing() -> None:
+    with pytest.raises(ReadError, match=r"^one failed; two failed$") as caught:
+        await PageSourceChain([failing("one"), failing("two")]).read("https://a.org/", OPTIONS)
+    assert caught.value.usage.provider_tokens == 10
+
+
+async def test_a_url_for_nobody() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await PageSourceChain([failing("one")]).read("ftp://a.org/", OPTIONS)
+    assert caught.value.field == "url"
+
+
+async def test_a_file_outside_the_corpus_is_not_tried_elsewhere() -> None:
+    chain = PageSourceChain([Source("one", "file:", CorpusError("outside")), Source("two", "file:")])
+    with pytest.raises(CorpusError):
+        await chain.read("file:///etc/passwd", OPTIONS)
+
+
+async def test_closing_closes_every_source() -> None:
+    sources = [Source("one", "a"), Source("two", "b")]
+    await PageSourceChain(sources).close()
+    assert all(source.closed for source in sources)
