@@ -26,7 +26,7 @@ class EvaluateRequest(BaseDoc):
 class Evaluation(BaseDoc):
     """The verdict."""
 
-    passed: bool = False
+    passed: bool
     failed_criterion: Optional[Criterion] = None
     think: str = ""
     """The reasoning behind the verdict."""

@@ -275,7 +275,7 @@ class ResearchEvent(BaseDoc):
     type: str = ""
     """Which event; the names are the `type` values of the classes in this module."""
     data: Dict[str, Any] = {}
-    """Fields of that class; those that are empty, zero, false or null are left out."""
+    """Fields of that class; those that have their default are left out."""
 
 
 RESULT_OF_EFFECT: dict[str, str] = {

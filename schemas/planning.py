@@ -73,7 +73,7 @@ class DecideRequest(BaseDoc):
 class Decision(BaseDoc):
     """One action with its payload. Only the field of the chosen action is set."""
 
-    action: Action = "search"
+    action: Action
     think: str = ""
     """Why, in the user's language."""
     queries: List[str] = []

@@ -90,8 +90,8 @@ class ResearchAnswer(BaseDoc):
     question: str = ""
     text: str = ""
     references: DocList[Reference] = DocList[Reference]()
-    stop_reason: StopReason = "answered"
-    mode: Literal["model", "extractive"] = "extractive"
+    stop_reason: StopReason
+    mode: Literal["model", "extractive"]
     """`extractive`: no language model was used; the text is made of verbatim passages."""
     direct: bool = False
     """True when the first step answered without reading anything."""

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     deepsearch_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     deepsearch_http_port: int = Field(8080, ge=1, le=65535, description="HTTP port of the gateway.")
     deepsearch_grpc_port: int = Field(8081, ge=1, le=65535, description="gRPC port of the gateway.")
+    deepsearch_stage_host: str = Field("127.0.0.1", description="Address the stages listen on; 0.0.0.0 in containers.")
     deepsearch_controller_port: int = Field(8090, ge=1, le=65535, description="Port of the controller.")
     deepsearch_query_planner_port: int = Field(8091, ge=1, le=65535, description="Port of the query planner.")
     deepsearch_jina_searcher_port: int = Field(8092, ge=1, le=65535, description="Port of the searcher.")

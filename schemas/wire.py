@@ -20,7 +20,7 @@ from schemas.errors import InvalidRequest
 _SCALARS = frozenset({"text", "integer", "float", "boolean"})
 
 _docarray_encode = BaseDoc.to_protobuf
-_docarray_decode = BaseDoc.from_protobuf.__func__
+_docarray_decode = BaseDoc.from_protobuf.__func__  # type: ignore[attr-defined]
 
 
 class _NotPlainError(Exception):
@@ -113,5 +113,5 @@ def _value(node: NodeProto) -> Any:
     raise _NotPlainError
 
 
-BaseDoc.to_protobuf = _encode
-BaseDoc.from_protobuf = classmethod(_decode)
+BaseDoc.to_protobuf = _encode  # type: ignore[assignment, method-assign]
+BaseDoc.from_protobuf = classmethod(_decode)  # type: ignore[assignment, method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -18,8 +19,7 @@ FINAL_SHARE = 0.15
 EFFORT: dict[str, tuple[int, int]] = {"low": (100_000, 1), "medium": (500_000, 2), "high": (1_000_000, 4)}
 """Tokens and attempts by `reasoning_effort`."""
 
-MINIMUM_TOKENS = 1_000
-MINIMUM_SECONDS = 1.0
+_LEAST = {"budget_tokens": 1_000, "budget_seconds": 1, "max_attempts": 1, "max_llm_calls": 1, "max_searches": 0, "max_pages": 0}
 
 Exhausted = Literal["token_budget", "time_budget", "money_budget", "call_budget"]
 
@@ -27,13 +27,11 @@ Exhausted = Literal["token_budget", "time_budget", "money_budget", "call_budget"
 def limits_of(request: ResearchRequest, settings: Settings) -> Limits:
     """The limits a request asks for, defaults applied. Raises `InvalidRequest` naming the field that is out of range."""
     tokens, attempts = EFFORT[request.reasoning_effort]
-    _at_least(request.budget_tokens, MINIMUM_TOKENS, "budget_tokens", "tokens")
-    _at_least(request.budget_seconds, MINIMUM_SECONDS, "budget_seconds", "seconds")
-    _at_least(request.max_attempts, 1, "max_attempts", "attempt")
-    _at_least(request.max_llm_calls, 1, "max_llm_calls", "call")
-    for field in ("max_searches", "max_pages"):
-        _at_least(getattr(request, field), 0, field, "")
-    if request.budget_usd is not None and request.budget_usd <= 0:
+    for field, least in _LEAST.items():
+        value = getattr(request, field)
+        if value is not None and not (math.isfinite(value) and value >= least):
+            raise InvalidRequest(f"{field} is {value:g}; it must be at least {least:,g}", field=field)
+    if request.budget_usd is not None and not 0 < request.budget_usd < math.inf:
         raise InvalidRequest("budget_usd must be more than 0", field="budget_usd")
 
     def given(value: int | None, default: int) -> int:
@@ -49,11 +47,6 @@ def limits_of(request: ResearchRequest, settings: Settings) -> Limits:
         steps=settings.deepsearch_max_steps,
         attempts=given(request.max_attempts, attempts),
     )
-
-
-def _at_least(value: float | None, minimum: float, field: str, unit: str) -> None:
-    if value is not None and value < minimum:
-        raise InvalidRequest(f"{field} is {value:g}; the least is {minimum:,g} {unit}".rstrip(), field=field)
 
 
 class Budget(Record):

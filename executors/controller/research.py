@@ -9,7 +9,6 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from docarray import BaseDoc
 
@@ -193,13 +192,6 @@ def _ended(state: RunState) -> ev.RunEnded:
 
 
 def _on_the_wire(state: RunState, now: float, event: _Happening | ev.RunEnded) -> ResearchEvent:
-    """The event for clients."""
-    data = _pruned(json.loads(without_document_ids(event.model_dump_json(exclude={"type"}))))
+    """The event for clients, without the fields that have their default and without document ids."""
+    data = json.loads(without_document_ids(event.model_dump_json(exclude={"type"}, exclude_defaults=True)))
     return ResearchEvent(run_id=state.request.run_id, sequence=state.sequence, time=now, type=event.type, data=data)
-
-
-def _pruned(value: Any) -> Any:
-    """The same JSON without the fields of objects that are empty, zero, false or null."""
-    if isinstance(value, dict):
-        return {key: pruned for key, item in value.items() if (pruned := _pruned(item))}
-    return [_pruned(item) for item in value] if isinstance(value, list) else value

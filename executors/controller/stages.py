@@ -31,7 +31,8 @@ class Stages(Protocol):
     """Calls stages by endpoint.
 
     A failure of the stage arrives as the same `DeepSearchError` subclass that the stage raised, with the usage spent.
-    Cancelling the awaiting task cancels the stage's work. Nothing is retried after the stage may have begun.
+    Cancelling the awaiting task cancels the stage's work. A call that spends money is never repeated once it may have begun;
+    `/search`, `/rank`, `/dedupe` and `/read` go to another replica when the one that was asked dies.
     """
 
     async def call(self, endpoint: str, request: BaseDoc, returns: type[Result], *, timeout: float) -> Result:

@@ -19,7 +19,11 @@ _SCRIPTS = [
     (regex.compile(r"\p{Hebrew}"), "he"),
 ]
 # What py3langid may answer: without a limit it takes short English for Nigerian Pidgin.
-_LANGUAGES = "ar bg bn ca cs da de en es et fa fi fr ga hi hr hu hy id is it lt lv mk mr ms nl no pl pt ro ru sk sl sq sr sv sw ta te tl tr uk ur vi".split()
+_LANGUAGES = [
+    "ar", "bg", "bn", "ca", "cs", "da", "de", "en", "es", "et", "fa", "fi", "fr", "ga", "hi", "hr",
+    "hu", "hy", "id", "is", "it", "lt", "lv", "mk", "mr", "ms", "nl", "no", "pl", "pt", "ro", "ru",
+    "sk", "sl", "sq", "sr", "sv", "sw", "ta", "te", "tl", "tr", "uk", "ur", "vi",
+]  # fmt: skip
 _WORD = regex.compile(r"\p{L}+")
 _SAMPLE_CHARACTERS = 2_000
 # Function words decide when at least this many occur, as this share of all words, and twice as many as of any other language.
@@ -55,7 +59,7 @@ def language_of(text: str) -> str:
 def _identifier() -> Any:
     from py3langid import langid  # noqa: PLC0415
 
-    identifier = langid.LanguageIdentifier.from_pickled_model(langid.MODEL_FILE)
+    identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
     identifier.set_languages(_LANGUAGES)
     return identifier
 

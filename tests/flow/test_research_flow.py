@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from docarray import DocList
 from jina import Client
 
+from deepsearch.client import DeepSearchClient
 from schemas.events import ResearchEvent
 from schemas.planning import DecideRequest, Decision, Understanding, UnderstandRequest
 from schemas.ranking import DedupeRequest, DedupeResponse
@@ -25,7 +27,8 @@ from schemas.reading import ReadRequest, ReadResponse
 from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
 from schemas.search import SearchQuery, SearchRequest, SearchResponse
 from tests.gateway.flow_process import free_port_settings, listener, processes_of
-from tests.scripted.five_steps import add_session
+from tests.scripted.five_steps import add_session, reply
+from tests.scripted.replies import Delay
 from tests.scripted.server import ScriptedServer
 
 pytestmark = pytest.mark.flow
@@ -215,18 +218,35 @@ async def test_runs_are_listed_and_resume_of_a_finished_run_gives_its_end(served
     assert [event.type for event in events] == ["run_ended"]
 
 
-async def test_a_client_that_leaves_stops_the_work_and_the_run_can_be_resumed(served: Served) -> None:
-    events = []
-    source = served.grpc.stream_doc(on="/research/stream", inputs=research(run_id="left"), return_type=ResearchEvent)
+async def _collect(source: AsyncIterator[ResearchEvent], events: list[ResearchEvent]) -> None:
     async for event in source:
         events.append(event)
-        if event.type == "decided":
-            break
-    await source.aclose()
 
-    async with asyncio.timeout(10):
-        while (await one(served, "/runs", RunQuery(run_id="left"), RunList)).runs[0].state != "interrupted":
-            pass  # each turn is a call to the controller, which needs a moment to learn that the client has gone
+
+@contextmanager
+def silent_model(served: Served) -> Iterator[None]:
+    """Within the block the model takes requests and never answers."""
+    served.upstream.llm.script(lambda request: Delay(3600, reply(request)))
+    try:
+        yield
+    finally:
+        served.upstream.llm.script(reply)
+
+
+async def test_a_client_that_leaves_stops_the_work_and_the_run_can_be_resumed(served: Served) -> None:
+    with silent_model(served):
+        lost = served.upstream.streams_lost
+        client = DeepSearchClient(f"grpc://127.0.0.1:{served.settings['DEEPSEARCH_GRPC_PORT']}")
+        asked = len(served.upstream.requests)
+        events: list[ResearchEvent] = []
+        follow = asyncio.create_task(_collect(client.stream(research(run_id="left")), events))
+        assert await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
+        follow.cancel()
+        await asyncio.gather(follow, return_exceptions=True)
+        assert await asyncio.to_thread(served.upstream.wait_for_lost_streams, lost + 1), "the model's call was not cut"
+        async with asyncio.timeout(10):
+            while (await one(served, "/runs", RunQuery(run_id="left"), RunList)).runs[0].state != "interrupted":
+                pass  # each turn is a call to the controller, which has just been told that the client has gone
     rest = await stream(served, "/resume", RunQuery(run_id="left"))
     assert rest[0].type == "run_resumed" and rest[0].sequence > events[-1].sequence
     check_answer(ResearchAnswer(**rest[-1].data["answer"]))
@@ -240,18 +260,12 @@ async def test_sixteen_at_once(served: Served) -> None:
 
 
 async def test_a_cancelled_run_ends_as_cancelled(served: Served) -> None:
-    from tests.scripted.five_steps import reply
-    from tests.scripted.replies import Delay
-
-    served.upstream.llm.script(lambda request: Delay(3600, reply(request)))
-    try:
+    with silent_model(served):
         asked = len(served.upstream.requests)
         run = asyncio.create_task(stream(served, "/research/stream", research(run_id="cancelled")))
-        await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
+        assert await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
         await one(served, "/cancel", RunQuery(run_id="cancelled"), RunSummary)
         events = await run
-    finally:
-        served.upstream.llm.script(reply)
     assert events[-1].data["outcome"] == "cancelled"
     assert (await one(served, "/runs", RunQuery(run_id="cancelled"), RunList)).runs[0].state == "cancelled"
 

@@ -23,7 +23,7 @@ _FIXED: dict[str, dict[str, Any]] = {
         "needs_plurality": False,
         "needs_completeness": False,
     },
-    "RewritingOutput": {"think": "One angle is enough.", "queries": [{"text": "page reader replicas scaling"}]},
+    "RewritingOutput": {"think": "One angle is enough.", "queries": [{"text": "readers guide for operators"}]},
     "ClusteringOutput": {"think": "They agree.", "clusters": [{"insight": "Readers scale.", "question": "How?", "results": [1]}]},
     "DefinitiveOutput": {"think": "It commits itself.", "passed": True},
     "StrictOutput": {"think": "Nothing is missing.", "passed": True, "improvement_plan": ""},

@@ -72,6 +72,11 @@ class ScriptedServer:
     def reader_url(self) -> str:
         return f"{self.url}/reader/"
 
+    @property
+    def streams_lost(self) -> int:
+        """How many clients went away before their response was complete."""
+        return self._streams_lost
+
     def add_page(self, url: str, title: str, text: str, **details: Any) -> None:
         """Make a page that the search finds and the reader reads; see `ScriptedReader.add`."""
         self.search.pages.append((url, title, text))

@@ -349,6 +349,8 @@ async def test_a_run_that_learns_nothing_ends(runner: Runner) -> None:
         ("budget_tokens", {"budget_tokens": 0}),
         ("budget_tokens", {"budget_tokens": 999}),
         ("budget_seconds", {"budget_seconds": 0.5}),
+        ("budget_seconds", {"budget_seconds": float("nan")}),
+        ("budget_seconds", {"budget_seconds": float("inf")}),
         ("budget_usd", {"budget_usd": 0.0}),
         ("max_attempts", {"max_attempts": 0}),
         ("max_llm_calls", {"max_llm_calls": 0}),

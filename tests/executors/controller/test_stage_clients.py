@@ -104,10 +104,11 @@ def lines(log: Path, beginning: str) -> list[str]:
 
 async def noted(log: Path, beginning: str, times: int = 1) -> list[str]:
     """The same, as soon as it was noted that often."""
-    async with asyncio.timeout(5):
-        while len(found := lines(log, beginning)) < times:  # noqa: ASYNC110  (another process writes the file)
-            await asyncio.sleep(0.01)
-    return found
+    for _ in range(500):
+        if len(found := lines(log, beginning)) >= times:
+            return found
+        await asyncio.sleep(0.01)  # another process writes the file
+    raise AssertionError(f"{beginning!r} was not noted {times} times")
 
 
 async def test_a_document_goes_there_and_another_comes_back(stages: tuple[Stages, Path]) -> None:

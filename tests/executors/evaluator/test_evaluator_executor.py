@@ -42,4 +42,4 @@ def test_every_endpoint_is_bound(make_settings):
 
 def test_config_names_the_executor():
     config = yaml.safe_load((Path(executors.evaluator.__file__).parent / "config.yml").read_text("utf-8"))
-    assert (config["jtype"], config["py_modules"]) == ("Evaluator", ["executors.evaluator.executor"])
+    assert (config["jtype"], config["py_modules"]) == ("Evaluator", ["schemas.jina_runtime", "executors.evaluator.executor"])

@@ -1,0 +1,5 @@
+"""`python -m deepsearch`."""
+
+from deepsearch.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""The whole Flow in this process: the same Executors, called directly instead of over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from types import TracebackType
+
+from typing_extensions import Self
+
+from deepsearch.client import final_answer
+from executors.controller.research import Research
+from providers.journal import create_journal
+from providers.journal.base import Journal
+from schemas.events import ResearchEvent
+from schemas.research import ResearchAnswer, ResearchRequest
+from schemas.settings import Settings, get_settings
+
+
+class LocalDeepSearch:
+    """Answers questions in this process.
+
+        async with LocalDeepSearch() as local:
+            answer = await local.ask(ResearchRequest(question="...", corpus="papers"))
+
+    Failures are raised as errors of `schemas.errors`.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Without `settings`, those of the environment."""
+        # Imported here: a client of a running Flow needs none of the stages.
+        from executors.answer_finalizer.executor import AnswerFinalizer  # noqa: PLC0415
+        from executors.controller.local_stages import LocalStages  # noqa: PLC0415
+        from executors.evaluator.executor import Evaluator  # noqa: PLC0415
+        from executors.jina_searcher.executor import JinaSearcher  # noqa: PLC0415
+        from executors.page_reader.executor import PageReader  # noqa: PLC0415
+        from executors.query_planner.executor import QueryPlanner  # noqa: PLC0415
+        from executors.url_ranker.executor import URLRanker  # noqa: PLC0415
+
+        settings = settings or get_settings()
+        self.journal: Journal = create_journal(settings)
+        self._stages = LocalStages(
+            {
+                "query_planner": QueryPlanner(settings=settings),
+                "jina_searcher": JinaSearcher(settings=settings),
+                "url_ranker": URLRanker(settings=settings),
+                "page_reader": PageReader(settings=settings),
+                "evaluator": Evaluator(settings=settings),
+                "answer_finalizer": AnswerFinalizer(settings=settings),
+            }
+        )
+        self._research = Research(self._stages, self.journal, settings)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release what the stages and the journal hold."""
+        await self._stages.close()
+        await self.journal.close()
+
+    async def ask(self, request: ResearchRequest) -> ResearchAnswer:
+        """The finished answer."""
+        return await final_answer(self.stream(request))
+
+    def stream(self, request: ResearchRequest) -> AsyncGenerator[ResearchEvent, None]:
+        """The run's events as they happen, the last one being `run_ended`. Closing it early interrupts the run, which is kept."""
+        return self._research.run(request)
+
+    def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
+        """The rest of an interrupted run; of one that has ended, its end. Raises `RunNotFound`."""
+        return self._research.resume(run_id)

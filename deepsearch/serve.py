@@ -1,0 +1,157 @@
+"""`deepsearch serve`: the Flow as one command that says when it is ready, why it did not start, and stops cleanly.
+
+`jina flow --uses flow.yml` starts the same Flow, but a SIGTERM ends only its main process and leaves every stage running.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import executors
+from schemas.errors import ConfigurationError, DeepSearchError
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from jina import Flow
+
+FLOW_FILE = "flow.yml"
+
+
+def serve(settings: Settings, flow_file: Path | None = None) -> int:
+    """Serve until SIGINT or SIGTERM, then let calls finish for at most `settings.drain_seconds` each and return 0.
+
+    Without `flow_file`, `flow.yml` of the working folder if there is one, else the one that is installed with the package.
+    Raises `ConfigurationError` when a setting cannot be used or a port is taken, and `DeepSearchError` when a stage does not
+    start; each says so in one line. Logs of the stages go to stderr; JINA_LOG_LEVEL (unset: WARNING) says how much.
+    """
+    os.environ.setdefault("JINA_LOG_LEVEL", "WARNING")
+    from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import and logs while it does)
+
+    path = _flow_file(flow_file)
+    os.environ.update(flow_variables(settings))
+    _check_ports(settings)
+    from jina import Flow  # noqa: PLC0415
+
+    stop = threading.Event()
+    with _signals_set(stop):
+        root = str(Path(executors.__file__).parent.parent)  # `uses: executors/...` of the installed flow.yml begins here
+        flow = Flow.load_config(str(path), extra_search_paths=[root])
+        _start(flow)
+        try:
+            print(f"DeepSearch is ready: gRPC on {settings.deepsearch_host}:{settings.deepsearch_grpc_port}, "
+                  f"HTTP on http://{settings.deepsearch_host}:{settings.deepsearch_http_port}", flush=True)  # fmt: skip
+            stop.wait()
+        finally:
+            _forget_dead(flow)
+            flow.close()
+    return 0
+
+
+def _flow_file(wanted: Path | None) -> Path:
+    if wanted is not None and not wanted.is_file():
+        raise ConfigurationError(f"{wanted} is not a file; name the Flow's YAML file.", field="flow")
+    candidates = [wanted] if wanted else [Path(FLOW_FILE), Path(__file__).with_name(FLOW_FILE), Path(__file__).parents[1] / FLOW_FILE]
+    return next(path for path in candidates if path.is_file()).resolve()
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raise `ConfigurationError` naming the setting of the first port that cannot be listened on, or that is used twice.
+
+    gRPC would not notice: its servers share a port with whoever has it, and half of the calls go to the other program.
+    """
+    from gateway.flow_defaults import STAGES  # noqa: PLC0415
+
+    host = settings.deepsearch_host
+    ports = [(f"deepsearch_{name}_port", host, getattr(settings, f"deepsearch_{name}_port")) for name in ("grpc", "http")]
+    ports += [(f"deepsearch_{stage}_port", "127.0.0.1", getattr(settings, f"deepsearch_{stage}_port")) for stage in STAGES]
+    ports += [("deepsearch_page_reader_ports", "127.0.0.1", int(port)) for port in settings.deepsearch_page_reader_ports.split(",")]
+    owners: dict[int, str] = {}
+    for field, address, port in ports:
+        name = field.upper()
+        if port in owners:
+            raise ConfigurationError(f"{owners[port]} and {name} are both {port}; give each its own port.", field=name)
+        owners[port] = name
+        try:
+            socket.create_server((address, port)).close()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{name}: cannot listen on {address}:{port}, {os.strerror(error.errno or 0).lower()}; choose another.", field=name
+            ) from error
+
+
+def _start(flow: Flow) -> None:
+    """Start every process of the Flow. Raises `DeepSearchError` with the cause when one of them fails.
+
+    jina itself only says that something failed; the cause is printed by a child, below jina's banner and a stack trace.
+    Here the child sends it to this process, and what they print until they are ready is dropped.
+    """
+    from jina.excepts import RuntimeFailToStart  # noqa: PLC0415
+
+    with _reported_failures() as failures, redirect_stdout(io.StringIO()):
+        gc.freeze()  # the children share this process's memory for as long as nobody writes to it, and collecting garbage writes
+        try:
+            flow.start()
+        except RuntimeFailToStart as error:
+            flow.close()
+            cause = failures.get() if not failures.empty() else "a stage did not start; JINA_LOG_LEVEL=DEBUG shows why."
+            raise DeepSearchError(cause) from error
+        except BaseException:
+            flow.close()
+            raise
+
+
+@contextmanager
+def _reported_failures() -> Iterator[Any]:
+    """A queue that receives one line from each child process, started within the block, that fails while it starts."""
+    from jina.serve.runtimes.asyncio import AsyncNewLoopRuntime  # noqa: PLC0415
+
+    from schemas.jina_runtime import require  # noqa: PLC0415
+
+    require(AsyncNewLoopRuntime, "async_setup")
+    failures: Any = multiprocessing.SimpleQueue()
+    setup = AsyncNewLoopRuntime.async_setup
+
+    async def reporting_setup(self: Any) -> None:
+        try:
+            await setup(self)
+        except BaseException as error:
+            failures.put(f"{self.args.name} did not start: {' '.join(str(error).split()) or type(error).__name__}")
+            raise
+        sys.stdout = sys.stderr  # from now on the child's log is of interest
+
+    AsyncNewLoopRuntime.async_setup = reporting_setup
+    try:
+        yield failures
+    finally:
+        AsyncNewLoopRuntime.async_setup = setup
+
+
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM set `stop` instead of ending the process."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_dead(flow: Flow) -> None:
+    """Tell jina which of its processes are dead; it would wait a minute for each of them to shut down."""
+    for _, deployment in flow:
+        pods = [pod for shard in (deployment.shards or {}).values() for pod in shard._pods]
+        for pod in [*pods, *filter(None, [deployment.gateway_pod])]:
+            if not pod.worker.is_alive():
+                pod.is_shutdown.set()

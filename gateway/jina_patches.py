@@ -1,0 +1,155 @@
+"""Where this project departs from jina 3.34, each with its reason. Everything is checked when the module is imported.
+
+The gateway's share is a subclass, `EndpointStreamer`; what the process that starts a Flow needs is replaced in place.
+What stages need as well is in `schemas/jina_runtime.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jina.jaml.helper
+import jina.orchestrate.orchestrator
+from docarray import DocList
+from jina.excepts import InternalNetworkError
+from jina.proto import jina_pb2
+from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
+from jina.serve.runtimes.gateway.streamer import GatewayStreamer
+
+from gateway.errors import from_network, from_status
+from schemas.errors import InvalidRequest
+from schemas.jina_runtime import require
+
+require(
+    GatewayStreamer,
+    "_get_endpoints_input_output_models",
+    "_validate_flow_docarray_compatibility",
+    "rpc_stream_doc",
+    "stream_doc",
+    "stream_docs",
+    "close",
+)
+require(TopologyGraph._ReqReplyNode, "stream_single_doc")
+
+
+class EndpointStreamer(GatewayStreamer):
+    """A streamer for a Flow in which each endpoint belongs to one Executor, and whose failures are errors of our tree."""
+
+    _endpoints_models_map: dict[str, dict[str, Any]]
+
+    @classmethod
+    def adopt(cls, streamer: GatewayStreamer) -> None:
+        """Make jina's own streamer one of these. jina builds it inside its request handler, where no class can be chosen."""
+        streamer.__class__ = cls
+
+    def stage_of(self, endpoint: str) -> Any:
+        """The node of the graph whose Executor binds `endpoint`, None when none does."""
+        for node in self.topology_graph.all_nodes:
+            if endpoint in (node._pydantic_models_by_endpoint or {}):
+                return node
+        return None
+
+    def check(self, endpoint: str, *, streams: bool) -> None:
+        """Raise `InvalidRequest` unless an Executor binds `endpoint` and it answers in the way it is called.
+
+        jina answers an unknown endpoint with the request itself, as if it were the result.
+        """
+        models = self._endpoints_models_map.get(endpoint)
+        if models is None:
+            known = ", ".join(name for name in self._endpoints_models_map if name.startswith("/"))
+            raise InvalidRequest(f"No stage has the endpoint {endpoint or '(none)'}; there are {known}.", field="endpoint")
+        if models["is_generator"] and not streams:
+            raise InvalidRequest(f"{endpoint} answers with a stream: call it with stream_doc, not with post.", field="endpoint")
+        if streams and not models["is_generator"]:
+            raise InvalidRequest(f"{endpoint} answers once: call it with post, not with stream_doc.", field="endpoint")
+
+    async def _get_endpoints_input_output_models(self, is_cancel: Any) -> None:
+        """Each endpoint has the documents of the Executor that binds it.
+
+        jina follows an endpoint through the whole chain and takes what the *last* node makes of it, which is nothing when
+        that node does not bind the endpoint: the gateway then dies at start.
+        """
+        endpoints = await self.topology_graph._get_all_endpoints(self._connection_pool, retry_forever=True, is_cancel=is_cancel)
+        self._endpoints_models_map = {
+            endpoint: dict(self.stage_of(endpoint)._pydantic_models_by_endpoint[endpoint]) for endpoint in sorted(endpoints or ())
+        }
+
+    def _validate_flow_docarray_compatibility(self) -> None:
+        """Nothing to check: jina demands that neighbours bind the same endpoints, but no document of ours passes between them."""
+
+    async def answers(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Send unary requests on and yield the responses as they come; raises the first failure."""
+        refused: list[InvalidRequest] = []
+
+        async def accepted() -> AsyncIterator[Any]:
+            async for request in requests:
+                try:
+                    self.check(request.header.exec_endpoint, streams=False)
+                except InvalidRequest as error:
+                    refused.append(error)  # not raised here: jina would wait for ever for the end of this iterator
+                    return
+                yield request
+
+        try:
+            async for response in self.rpc_stream(request_iterator=accepted()):
+                if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                    raise from_status(response.header.status)
+                yield response
+        except InternalNetworkError as error:
+            raise from_network(error, self._executor_addresses) from error
+        if refused:
+            raise refused[0]
+
+    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncIterator[Any]:
+        """Send a streaming request to the Executor that binds its endpoint; jina sends it to the first of the chain."""
+        endpoint = request.header.exec_endpoint
+        self.check(endpoint, streams=True)
+        node = self.stage_of(endpoint)
+        try:
+            async for response in node.stream_single_doc(
+                request=request, connection_pool=self._connection_pool, endpoint=endpoint, return_type=None
+            ):
+                yield response
+        except InternalNetworkError as error:
+            raise from_network(error, self._executor_addresses) from error
+
+    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+        """As jina's, for callers in this process, but a failure is raised; jina hands it on inside a response."""
+        try:
+            async for response in super().stream_docs(*args, return_results=True, **kwargs):
+                if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                    raise from_status(response.header.status)
+                yield response if return_results else response.docs
+        except InternalNetworkError as error:
+            raise from_network(error, self._executor_addresses) from error
+
+    async def stream_doc(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+        """As jina's, for callers in this process; yields `(document, None)` and raises a failure."""
+        async for response, _ in super().stream_doc(*args, return_results=True, **kwargs):
+            if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                raise from_status(response.header.status)
+            yield (response if return_results else response.data.doc), None
+
+    async def close(self) -> None:
+        """Close the connections to the stages. jina first spins until no floating Executor works; a client that leaves in the middle
+        of a call can make that for ever, and this Flow has none."""
+        await self._connection_pool.close()
+
+
+# jina asks three web sites for this machine's public address at every start of a Flow, only to print it.
+require(jina.orchestrate.orchestrator, "get_public_ip")
+jina.orchestrate.orchestrator.get_public_ip = lambda *_, **__: None
+
+
+# The folder of a bare `flow.yml` is an empty string, which jina's parser turns into None and then cannot join to a path.
+require(jina.jaml.helper, "_search_file_in_paths")
+_search_file_in_paths = jina.jaml.helper._search_file_in_paths
+
+
+def _search(path: str, extra_search_paths: list[str | None] | None = None) -> str | None:
+    found: str | None = _search_file_in_paths(path, [folder or "." for folder in extra_search_paths or []])
+    return found
+
+
+jina.jaml.helper._search_file_in_paths = _search

@@ -1,0 +1,79 @@
+"""A Flow as a process of its own, as `deepsearch serve` or `jina flow` would start it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+SERVE = """
+import sys
+from pathlib import Path
+from deepsearch.serve import serve
+from schemas.errors import DeepSearchError
+from schemas.settings import get_settings
+try:
+    sys.exit(serve(get_settings(), Path(sys.argv[1])))
+except DeepSearchError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+STAGE_PORTS = ("CONTROLLER", "QUERY_PLANNER", "JINA_SEARCHER", "URL_RANKER", "EVALUATOR", "ANSWER_FINALIZER")
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nothing listens on, all different."""
+    sockets = [socket.socket() for _ in range(number)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def free_port_settings() -> dict[str, str]:
+    """Every port of the Flow as environment variables, all free."""
+    ports = iter(free_ports(len(STAGE_PORTS) + 4))
+    settings = {f"DEEPSEARCH_{name}_PORT": str(next(ports)) for name in ("GRPC", "HTTP", *STAGE_PORTS)}
+    return settings | {"DEEPSEARCH_PAGE_READER_PORTS": f"{next(ports)},{next(ports)}"}
+
+
+def start(code: str, *arguments: str, home: Path, **environment: str) -> subprocess.Popen[str]:
+    """Run `code` with our packages and the echo stages importable, in a session of its own, with no other settings."""
+    paths = [os.environ.get("PYTHONPATH", ""), str(ROOT), str(HERE)]
+    base = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        cwd=home,
+        env={**base, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes_of(session: int) -> list[int]:
+    """The living processes of a session."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(status.parent.name))
+    return found
+
+
+def listener(port: int) -> int:
+    """The process that listens on `port`."""
+    line = subprocess.run(["ss", "-ltnpH", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    return int(line.partition("pid=")[2].partition(",")[0])
