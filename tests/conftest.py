@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+# jina changes the event loop of the whole process when it first makes a client; every test runs on the same one instead.
+os.environ["JINA_DISABLE_UVLOOP"] = "1"
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from schemas.settings import Settings, get_settings
