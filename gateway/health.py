@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 from fastapi import FastAPI
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from schemas.errors import StageUnavailable
 

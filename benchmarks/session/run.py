@@ -170,7 +170,6 @@ async def call_figures(calls: int) -> tuple[float, float]:
     """Median milliseconds of `/dedupe` over gRPC and in process, the same request."""
     from executors.controller.local_stages import LocalStages
     from executors.controller.remote_stages import RemoteStages
-
     from executors.url_ranker.executor import URLRanker
     from schemas.ranking import DedupeRequest, DedupeResponse
     from schemas.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -129,7 +129,7 @@ class OpenAIModel:
             return await self._generate(call, prompt, output, check)
         raise self._too_late(call)
 
-    async def stream(self, role: Role, prompt: Prompt, allowance: Allowance) -> AsyncIterator[TextChunk]:
+    async def stream(self, role: Role, prompt: Prompt, allowance: Allowance) -> AsyncGenerator[TextChunk, None]:
         """Yield the text as it is written; see `ChatModel.stream`.
 
         Raises `ModelOutputInvalid` when nothing was written beside thoughts. A stream that breaks is not begun again,

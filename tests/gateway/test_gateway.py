@@ -83,7 +83,7 @@ def error(response: httpx.Response) -> tuple[int, dict[str, Any]]:
 async def noted(log: Path, line: str) -> None:
     """Wait until a stage has noted `line`."""
     for _ in range(500):
-        if log.exists() and line in log.read_text().splitlines():  # noqa: ASYNC240  (a few lines)
+        if log.exists() and line in log.read_text().splitlines():
             return
         await asyncio.sleep(0.01)  # another process writes the file
     raise AssertionError(f"{line!r} was not noted")

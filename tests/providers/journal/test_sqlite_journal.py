@@ -71,7 +71,8 @@ async def test_newest_first(tmp_path: Path) -> None:
 
 async def test_a_run_whose_process_died_is_interrupted(tmp_path: Path) -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from providers.journal import SQLiteJournal; from schemas.research import RunSummary\n"
+        "import asyncio, sys; from pathlib import Path\n"
+        "from providers.journal import SQLiteJournal; from schemas.research import RunSummary\n"
         "asyncio.run(SQLiteJournal(Path(sys.argv[1])).create(RunSummary(run_id='dead')))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs.db")], check=True, cwd=Path(__file__).parents[3])
