@@ -50,23 +50,35 @@ async def finalize(request: FinalizeRequest, model: ChatModel | None, settings: 
     """The answer as it is written, then one chunk with `done`. All deltas joined are the text. Raises nothing.
 
     A draft is taken as it is. Otherwise the model writes, or the rules do: when there is no model, when it must not be
-    used, or when it failed before one sentence was out. A text that broke off later is kept up to its last sentence.
+    used, when it failed before one sentence was out, or when it cited nothing of the evidence although the rules can. A
+    text that broke off later is kept up to its last sentence.
     """
     evidence = evidence_by_id(request.knowledge, request.evidence)
-    stream = CitationStream(evidence, KnownUrls.of(request, evidence.values()), max(0, request.max_references))
+    stream = _citations(request, evidence)
     end = FinalizeChunk(done=True)
     try:
         if request.draft.strip():
             for delta in _resolved(stream, request.draft):
                 yield FinalizeChunk(delta=delta)
         else:
+            quoted = ""
             if model is not None and request.use_model and (evidence or findings(request.knowledge)):
                 end.composed_by = "model"
+                # Nothing is given out before the first citation, so that a text without any can still be replaced.
+                held = ""
                 async for delta in _written(_writing(request, evidence, model, settings), stream, end):
-                    yield FinalizeChunk(delta=delta)
+                    held += delta
+                    if stream.marks or not evidence or not request.max_references:
+                        yield FinalizeChunk(delta=held)
+                        held = ""
+                if held and (quoted := extract(request.question, list(evidence.values()))):
+                    end.composed_by, end.error = "rules", end.error or "the model cited nothing that was read"
+                    stream = _citations(request, evidence)
+                elif held:
+                    yield FinalizeChunk(delta=held)
             if not stream.has_sentence and (end.composed_by != "model" or end.error):
                 end.composed_by = "rules"
-                text = extract(request.question, list(evidence.values()))
+                text = quoted or extract(request.question, list(evidence.values()))
                 for delta in _resolved(stream, f"\n\n{text}" if stream.text else text):
                     yield FinalizeChunk(delta=delta)
         if not stream.text:
@@ -80,6 +92,10 @@ async def finalize(request: FinalizeRequest, model: ChatModel | None, settings: 
         end.references = references("", (), stream.cited)
     end.text = stream.text
     yield end
+
+
+def _citations(request: FinalizeRequest, evidence: Mapping[str, Evidence]) -> CitationStream:
+    return CitationStream(evidence, KnownUrls.of(request, evidence.values()), max(0, request.max_references))
 
 
 def _resolved(stream: CitationStream, text: str) -> Iterator[str]:
