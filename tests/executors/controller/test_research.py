@@ -29,7 +29,7 @@ from schemas.errors import (
 from schemas.evaluation import Evaluation
 from schemas.events import ResearchEvent
 from schemas.planning import Cluster, Clustering, Decision, Rewriting, Understanding
-from schemas.research import Message, ResearchAnswer, ResearchRequest
+from schemas.research import Message, ResearchAnswer, ResearchRequest, RunSummary
 from schemas.search import SearchQuery
 from schemas.settings import Settings
 from schemas.usage import Usage
@@ -425,3 +425,32 @@ async def test_leaving_interrupts_and_resume_finishes(runner: Runner) -> None:
     assert [event.type for event in again] == ["run_ended"] and again[0].data == events[-1].data
     with pytest.raises(RunNotFound):
         await anext(research.resume("nobody"))
+
+
+async def test_a_run_can_be_resumed_from_every_event(runner: Runner, tmp_path: Path) -> None:
+    """As after kill -9: the journal ends anywhere. What was done is not done again; only calls in flight are."""
+    decisions = [search("a", "b"), visit("https://a.test/page", "https://b.test/page"), Decision(action="coding", code_issue="x"), answer()]
+    first = ScriptedStages(decide=list(decisions))
+    await runner.run(first)
+    whole = await runner.journal.events("r1")
+    final = (await runner.state()).answer
+    for length in range(1, len(whole)):
+        journal = SQLiteJournal(tmp_path / f"{length}.db")
+        await journal.create(RunSummary(run_id="r1", state="interrupted"))
+        for entry in whole[:length]:
+            await journal.append("r1", entry)
+        decided = sum(entry.event.type == "decided" for entry in whole[:length])
+        stages = ScriptedStages(decide=decisions[decided:])
+        events = await collect(Research(stages, journal, runner.settings).resume("r1"))
+        assert events[-1].data["outcome"] == "finished", length
+        done = {entry.event.type for entry in whole[:length]}
+        answered = [
+            kind for kind, result in (("understand", "understood"), ("code", "computed"), ("evaluate", "evaluated")) if result in done
+        ]
+        assert not [kind for kind, _ in stages.requests if kind in answered], length
+        read = [entry.event.page.url for entry in whole[:length] if entry.event.type == "page_read"]
+        assert not {request.url for request in stages.of("read")} & set(read), length
+        resumed = replay(await journal.events("r1"))
+        assert resumed.answer is not None and (resumed.answer.text, resumed.answer.steps) == (final.text, final.steps)
+        assert digest(resumed) == await journal.state_digest("r1")
+        await journal.close()
