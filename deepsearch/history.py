@@ -14,8 +14,8 @@ from rich.table import Table
 from deepsearch.progress import Line, Progress
 from deepsearch.terminal import Terminal, one_line, write
 from deepsearch.watching import closing_line, write_answer
-from executors.controller.run import apply, begin, digest, next_effects, replay
-from executors.controller.state import RunState
+from executors.controller.run import apply, begin, next_effects, replay
+from executors.controller.state import RunState, digest
 from providers.journal.base import StoredEvent
 from schemas.events import RESULT_OF_EFFECT, CallFailed, RunStarted, StageCalled
 from schemas.research import RunSummary

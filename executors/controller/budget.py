@@ -74,6 +74,10 @@ class Budget(Record):
         """Drop every reservation: the calls they were made for are lost."""
         return self.model_copy(update={"reserved": {}})
 
+    def resumed(self, now: float) -> Budget:
+        """The budget of a run that was interrupted and goes on `now`: the time between does not count, calls in flight are lost."""
+        return self.release_all().model_copy(update={"started_at": self.started_at + max(0.0, now - self.now), "now": max(self.now, now)})
+
     def at(self, now: float) -> Budget:
         """The same budget at a later time; time never runs backwards."""
         return self.model_copy(update={"now": max(self.now, now)})

@@ -8,8 +8,8 @@ from typing import Any
 
 from docarray import BaseDoc, DocList
 
-from executors.controller.run import unread
 from executors.controller.state import RunState
+from executors.controller.step import unread
 from schemas import events as ev
 from schemas.answering import ComposeRequest, Draft, FinalizeRequest
 from schemas.evaluation import Analysis, AnalyzeRequest, EvaluateRequest, Evaluation

@@ -14,9 +14,9 @@ from docarray import BaseDoc
 
 from executors.controller.budget import limits_of
 from executors.controller.effects import RESPONSES, event_for, request_for
-from executors.controller.run import apply, begin, digest, next_effects, replay
+from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
-from executors.controller.state import RunState, without_document_ids
+from executors.controller.state import RunState, digest, without_document_ids
 from providers.journal.base import Journal, StoredEvent
 from schemas import events as ev
 from schemas.answering import FinalizeChunk

@@ -10,7 +10,8 @@ from docarray import DocList
 from deepsearch.history import fields, replayed, write_replay, write_runs
 from deepsearch.progress import Line, Progress, journal_event, place
 from deepsearch.terminal import Terminal
-from executors.controller.run import digest, next_effects, replay
+from executors.controller.run import next_effects, replay
+from executors.controller.state import digest
 from providers.journal.base import StoredEvent
 from schemas import events as ev
 from schemas.events import JournalEvent, Limits, ResearchEvent

@@ -12,7 +12,8 @@ from docarray import DocList
 from scripted_stages import ScriptedStages, page, results
 
 from executors.controller.research import Research
-from executors.controller.run import digest, replay
+from executors.controller.run import replay
+from executors.controller.state import digest
 from providers.journal import SQLiteJournal
 from schemas.errors import (
     BudgetExceeded,

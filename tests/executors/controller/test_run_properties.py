@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executors.controller.answer import answer_of
-from executors.controller.run import MOST_OPEN_QUESTIONS, allowed_actions, apply, begin, digest, next_effects, replay
-from executors.controller.state import RunState
+from executors.controller.run import apply, begin, next_effects, replay
+from executors.controller.state import RunState, digest
+from executors.controller.step import MOST_OPEN_QUESTIONS, allowed_actions
 from providers.journal import StoredEvent
 from schemas import events as ev
 from schemas.answering import Draft
@@ -255,3 +256,12 @@ def test_a_journal_that_does_not_begin_with_a_start() -> None:
         replay([])
     with pytest.raises(ValueError, match="run_resumed"):
         replay([StoredEvent(1, 0.0, ev.RunResumed())])
+
+
+def test_the_time_of_an_interruption_does_not_count() -> None:
+    limits = Limits(tokens=100_000, seconds=100.0, searches=40, pages=20, llm_calls=400, steps=20, attempts=2)
+    started = ev.RunStarted(request=ResearchRequest(question="q", run_id="r"), limits=limits)
+    state = begin(started, 1_000.0)
+    state = apply(state, StoredEvent(2, 1_010.0, ev.StageCalled(effect=next_effects(state)[0])))
+    state = apply(state, StoredEvent(3, 90_000.0, ev.RunResumed()))
+    assert state.budget.elapsed == pytest.approx(10.0) and len(next_effects(state)) == 1
