@@ -27,6 +27,7 @@ _UNCITED = "No source that was read is cited for this answer."
 
 def answer_of(state: RunState, final: Finalized | None) -> ResearchAnswer:
     """The answer of a run that has ended, with its account of what was spent and read; without `final` its text is empty."""
+    visited = {state.pool[key].url for key in state.visited if key in state.pool}
     return ResearchAnswer(
         id="",
         run_id=state.request.run_id,
@@ -44,7 +45,7 @@ def answer_of(state: RunState, final: Finalized | None) -> ResearchAnswer:
         queries=list(state.queries),
         visited_urls=list(state.visited),
         read_urls=list(state.read),
-        found_urls=[ranked.url for ranked in state.ranked],
+        found_urls=[ranked.url for ranked in state.ranked if ranked.url not in visited],
     )
 
 

@@ -42,12 +42,12 @@ def on_evaluated(state: RunState, effect: Effect, event: ev.Evaluated) -> RunSta
         state = changed(state, sub_attempts={**state.sub_attempts, state.current_question: failures})
         return end_step(_close(state, state.current_question) if failures >= state.limits.attempts else state, progress=False)
     left = tuple((c, n - 1 if c == evaluation.failed_criterion else n) for c, n in state.criteria)
-    state = changed(state, criteria=tuple((c, n) for c, n in left if n > 0))
+    state = changed(state, criteria=tuple((c, n) for c, n in left if n > 0), draft="")
     if evaluation.failed_criterion == "strict" and evaluation.improvement_plan:
         state = changed(state, improvements=(*state.improvements, evaluation.improvement_plan))
     # A verdict that names no criterion of ours would never use up an attempt.
     if not state.criteria or evaluation.failed_criterion not in effect.items:
-        return finish(changed(state, draft=""), "attempts")
+        return finish(state, "attempts")
     return call(state, "analyze")
 
 
@@ -58,8 +58,8 @@ def _close(state: RunState, question: str) -> RunState:
 def on_analyzed(state: RunState, effect: Effect, event: ev.Analyzed) -> RunState:
     """What went wrong becomes knowledge for the next attempt."""
     analysis = event.analysis
-    reason = state.diary[-1].note if state.diary else ""
-    lesson = "\n".join(part for part in (state.draft, reason, analysis.recap, analysis.blame, analysis.improvement) if part)
+    rejected = state.diary[-1]
+    lesson = "\n".join(part for part in (rejected.answer, rejected.note, analysis.recap, analysis.blame, analysis.improvement) if part)
     state = learned(state, Knowledge(id="", kind="qa", question=f"Why was this answer rejected: {state.question}", answer=lesson))
     return after_rejection(state)
 
@@ -71,6 +71,6 @@ def after_rejection(state: RunState) -> RunState:
 
 def on_finalized(state: RunState, effect: Effect, event: ev.Finalized) -> RunState:
     """The run is finished."""
-    if event.composed_by == "rules" and not event.references:
+    if event.composed_by == "rules" and not event.references and state.request.max_references:
         state = changed(state, stop_reason="no_evidence")
     return end(state, "finished", event)

@@ -19,6 +19,12 @@ FINAL_SHARE = 0.15
 EFFORT: dict[str, tuple[int, int]] = {"low": (100_000, 1), "medium": (500_000, 2), "high": (1_000_000, 4)}
 """Tokens and attempts by `reasoning_effort`."""
 
+FINAL_SECONDS = 2.0
+"""Least time the final answer gets, even after the limit: an answer by rules takes milliseconds, none would lose the run."""
+
+_MOST = 2**31 - 1
+"""Whole numbers between processes have 32 bits."""
+
 _LEAST = {"budget_tokens": 1_000, "budget_seconds": 1, "max_attempts": 1, "max_llm_calls": 1, "max_searches": 0, "max_pages": 0}
 
 Exhausted = Literal["token_budget", "time_budget", "money_budget", "call_budget"]
@@ -31,6 +37,8 @@ def limits_of(request: ResearchRequest, settings: Settings) -> Limits:
         value = getattr(request, field)
         if value is not None and not (math.isfinite(value) and value >= least):
             raise InvalidRequest(f"{field} is {value:g}; it must be at least {least:,g}", field=field)
+        if value is not None and value > _MOST:
+            raise InvalidRequest(f"{field} is {value:g}; it must be at most {_MOST:,}", field=field)
     if request.budget_usd is not None and not 0 < request.budget_usd < math.inf:
         raise InvalidRequest("budget_usd must be more than 0", field="budget_usd")
 
@@ -154,7 +162,7 @@ class Budget(Record):
                 "tokens": self.tokens_left(final=final) // shared_by,
                 "llm_calls": min(CALLS_PER_EFFECT, calls) if model else 0,
                 "usd": None if usd is None else usd / shared_by,
-                "seconds": min(seconds, self.seconds_left(final=final)),
+                "seconds": max(min(seconds, self.seconds_left(final=final)), FINAL_SECONDS if final else 0.0),
             }
         )
 

@@ -52,6 +52,9 @@ def event_for(effect: Effect, response: BaseDoc) -> JournalEvent:
         return ev.PageRead(
             effect_id=effect.id, page=page, passages=list(response.passages), links=list(response.links), usage=response.usage
         )
+    if isinstance(response, SearchResponse):
+        for result in response.results:
+            result.content = ""  # it is read by the page reader, and would swell journal and stream
     event, field = _EVENTS[type(response)]
     return event(effect_id=effect.id, **{field: response})
 

@@ -1,6 +1,8 @@
 """The controller as an Executor."""
 
-from typing import Any, AsyncGenerator, AsyncIterator, Dict, Optional
+import logging
+from contextlib import aclosing
+from typing import Any, AsyncGenerator, Dict, Optional
 
 from jina import Executor, requests
 
@@ -13,17 +15,24 @@ from schemas.events import ResearchEvent
 from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
 from schemas.settings import Settings, get_settings
 
+logger = logging.getLogger(__name__)
 
-async def _never_raising(events: AsyncIterator[ResearchEvent]) -> AsyncIterator[ResearchEvent]:
+
+async def _never_raising(events: AsyncGenerator[ResearchEvent, None]) -> AsyncGenerator[ResearchEvent, None]:
     """The same events; an error becomes the last one, because jina ends a stream that raises as if all were well."""
     run_id = ""
-    try:
-        async for event in events:
-            run_id = event.run_id
-            yield event
-    except DeepSearchError as error:
-        ended = ev.RunEnded(outcome="failed", code=error.code, message=error.message)
-        yield ResearchEvent(run_id=run_id, type=ended.type, data=ended.model_dump(exclude={"type", "answer"}))
+    async with aclosing(events):
+        try:
+            async for event in events:
+                run_id = event.run_id
+                yield event
+            return
+        except DeepSearchError as error:
+            ended = ev.RunEnded(outcome="failed", code=error.code, message=error.message)
+        except Exception as error:
+            logger.exception("run %s ended by an error of ours", run_id)
+            ended = ev.RunEnded(outcome="failed", code=DeepSearchError.code, message=f"internal error: {type(error).__name__}")
+    yield ResearchEvent(run_id=run_id, type=ended.type, data=ended.model_dump(exclude={"type", "answer"}))
 
 
 class Controller(Executor):
@@ -39,14 +48,16 @@ class Controller(Executor):
     @requests(on="/research/stream")
     async def research_stream(self, doc: ResearchRequest, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
         """Stream a run's events; the last is `run_ended`, also when the request is refused."""
-        async for event in _never_raising(self._research.run(doc)):
-            yield event
+        async with aclosing(_never_raising(self._research.run(doc))) as events:
+            async for event in events:
+                yield event
 
     @requests(on="/resume")
     async def resume(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
         """Stream the rest of an interrupted run."""
-        async for event in _never_raising(self._research.resume(doc.run_id)):
-            yield event
+        async with aclosing(_never_raising(self._research.resume(doc.run_id))) as events:
+            async for event in events:
+                yield event
 
     @requests(on="/research")
     async def research(self, doc: ResearchRequest, **kwargs) -> ResearchAnswer:  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from docarray import BaseDoc
 
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 _Happening = JournalEvent | ev.AnswerDelta
 
 MOST_QUESTION_CHARACTERS = 20_000
+MOST_CONVERSATION_CHARACTERS = 400_000
+MOST_HOSTNAMES = 100
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,27 +55,29 @@ class Research:
         started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings)), time.time()
         state = begin(started, now)
         await self._journal.create(_summary(state))
-        await self._journal.append(request.run_id, StoredEvent(1, now, started))
-        yield _on_the_wire(state, now, started)
-        async for event in self._drive(state):
-            yield event
+        first = StoredEvent(1, now, started)
+        await self._journal.append(request.run_id, first)
+        async with aclosing(self._drive(state, first)) as events:
+            async for event in events:
+                yield event
 
     async def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
         """Go on with an interrupted run; of one that has ended, only the end is streamed.
 
         Raises `RunNotFound`, or `InvalidRequest` when the run is under way.
         """
-        if run_id in self._active or (await self._journal.summary(run_id)).state == "running":
+        state = replay(await self._journal.events(run_id))
+        if state.outcome != "running":
+            yield _on_the_wire(state, time.time(), _ended(state))
+            return
+        if run_id in self._active:
             raise InvalidRequest(f"run {run_id} is under way", field="run_id")
-        stored = await self._journal.events(run_id)
-        state = replay(stored)
-        if state.outcome == "running":
-            resumed = self._next(state, ev.RunResumed())
-            await self._journal.append(run_id, resumed)
-            state = apply(state, resumed)
-            yield _on_the_wire(state, resumed.time, resumed.event)
-        async for event in self._drive(state):
-            yield event
+        await self._journal.claim(run_id)
+        resumed = self._next(state, ev.RunResumed())
+        await self._journal.append(run_id, resumed)
+        async with aclosing(self._drive(apply(state, resumed), resumed)) as events:
+            async for event in events:
+                yield event
 
     def cancel(self, run_id: str) -> None:
         """Stop a run of this process for good. Raises `RunNotFound` when it is not under way here."""
@@ -80,13 +85,14 @@ class Research:
             raise RunNotFound(f"run {run_id!r} is not under way here", field="run_id")
         self._active[run_id].put_nowait(ev.RunCancelled())
 
-    async def _drive(self, state: RunState) -> AsyncGenerator[ResearchEvent, None]:
+    async def _drive(self, state: RunState, first: StoredEvent) -> AsyncGenerator[ResearchEvent, None]:
         """The loop: make every call that may be made, wait for the next thing to happen, apply it."""
         run_id = state.request.run_id
         happened: asyncio.Queue[_Happening] = asyncio.Queue()
         calls: dict[str, asyncio.Task[None]] = {}
         self._active[run_id] = happened
         try:
+            yield _on_the_wire(state, first.time, first.event)
             while state.outcome == "running":
                 for effect in next_effects(state):
                     called = self._next(state, ev.StageCalled(effect=effect))
@@ -162,6 +168,14 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
     question = (request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")).strip()
     if not question:
         raise InvalidRequest("question is empty: ask something", field="question")
+    for field, text in (("question", question), *(("messages", message.content) for message in request.messages)):
+        if not _is_unicode(text):
+            raise InvalidRequest(f"{field} holds characters that are no text (lone surrogates): send it as UTF-8", field=field)
+    if sum(len(message.content) for message in request.messages) > MOST_CONVERSATION_CHARACTERS:
+        raise InvalidRequest(f"messages have more than {MOST_CONVERSATION_CHARACTERS:,} characters: shorten them", field="messages")
+    for field in ("boost_hostnames", "bad_hostnames", "only_hostnames"):
+        if len(getattr(request, field)) > MOST_HOSTNAMES:
+            raise InvalidRequest(f"{field} has more than {MOST_HOSTNAMES} entries", field=field)
     if len(question) > MOST_QUESTION_CHARACTERS:
         raise InvalidRequest(f"question has {len(question):,} characters; the most is {MOST_QUESTION_CHARACTERS:,}", field="question")
     if request.messages and request.messages[-1].role != "user":
@@ -171,6 +185,14 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
     if request.max_references < 0:
         raise InvalidRequest("max_references must be 0 or more", field="max_references")
     return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question})
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:

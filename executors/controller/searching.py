@@ -36,8 +36,10 @@ def send_queries(state: RunState, texts: list[str]) -> RunState:
     texts = texts[: min(MOST_QUERIES_PER_STEP, state.budget.searches_left)]
     if not texts:
         return after_search(state)
-    state = changed(state, queries=state.queries + tuple(texts), step_queries=state.step_queries + tuple(texts))
-    return call(state, "search", items=texts, searches=len(texts))
+    after = call(state, "search", items=texts, searches=len(texts))
+    if after.stop_reason is not None:
+        return after  # the budget is used up: nothing is sent
+    return changed(after, queries=state.queries + tuple(texts), step_queries=state.step_queries + tuple(texts))
 
 
 def on_searched(state: RunState, effect: Effect, event: ev.Searched) -> RunState:

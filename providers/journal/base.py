@@ -35,7 +35,11 @@ class Journal(Protocol):
         ...
 
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:
-        """Replace the line about a run; `state_digest` is that of its final state, empty while it runs."""
+        """Replace the line about a run of ours; `state_digest` is that of its final state, empty while it runs."""
+        ...
+
+    async def claim(self, run_id: str) -> None:
+        """Become the owner of an interrupted run. Raises `RunNotFound`, or `InvalidRequest` when it has an owner that lives."""
         ...
 
     async def events(self, run_id: str) -> list[StoredEvent]:

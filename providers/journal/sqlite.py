@@ -16,6 +16,9 @@ from schemas.events import JOURNAL_EVENT
 from schemas.reading import Page
 from schemas.research import RunSummary
 
+_LOCK_SECONDS = 1.0
+"""Longest wait for another process that writes; writers hold the lock for less than a millisecond."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, started_at REAL NOT NULL, updated_at REAL NOT NULL, owner TEXT NOT NULL,
@@ -35,16 +38,17 @@ CREATE TABLE IF NOT EXISTS pages (
 class SQLiteJournal:
     """A journal in a SQLite file in write-ahead mode: any number of processes may read while others write.
 
-    Calls are answered in well under a millisecond and are therefore made in the event loop itself. A commit survives the
+    Calls take well under a millisecond and are therefore made in the event loop itself; one that meets a lock waits for
+    at most a second. A commit survives the
     death of the process; the last ones may be lost when the whole machine loses power.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = _owner(os.getpid())
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
@@ -84,9 +88,22 @@ class SQLiteJournal:
         """Replace the line about a run."""
         with self._errors():
             self._connection.execute(
-                "UPDATE runs SET summary = ?, updated_at = ?, owner = ?, state_digest = ? WHERE run_id = ?",
-                (summary.model_dump_json(), time.time(), self._owner, state_digest, summary.run_id),
+                "UPDATE runs SET summary = ?, updated_at = ?, state_digest = ? WHERE run_id = ? AND owner = ?",
+                (summary.model_dump_json(), time.time(), state_digest, summary.run_id, self._owner),
             )
+
+    async def claim(self, run_id: str) -> None:
+        """Become the owner of an interrupted run. Raises `RunNotFound`, or `InvalidRequest` when another owner lives."""
+        stored, owner, _ = self._row(run_id)
+        summary = RunSummary.model_validate_json(stored)
+        if summary.state != "running" or not _alive(owner):
+            summary.state = "running"
+            query = "UPDATE runs SET owner = ?, summary = ?, updated_at = ? WHERE run_id = ? AND owner = ? AND summary = ?"
+            with self._errors():
+                claimed = self._connection.execute(query, (self._owner, summary.model_dump_json(), time.time(), run_id, owner, stored))
+            if claimed.rowcount == 1:
+                return
+        raise InvalidRequest(f"run {run_id} is under way", field="run_id")
 
     async def events(self, run_id: str) -> list[StoredEvent]:
         """All events in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
@@ -147,13 +164,14 @@ class SQLiteJournal:
 
 def _alive(owner: str) -> bool:
     """Whether the process that owns a run still lives; a process on another machine is taken to live."""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname():
-        return True
+    host, pid, _ = owner.rsplit(":", 2)
+    return host != socket.gethostname() or owner == _owner(int(pid))
+
+
+def _owner(pid: int) -> str:
+    """Name of a process that no later one has: machine, process id, and when the process started, as far as the system tells."""
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        started = "" if Path("/proc/self").exists() else "unknown"
+    return f"{socket.gethostname()}:{pid}:{started}"

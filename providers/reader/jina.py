@@ -99,6 +99,7 @@ def _links(links: Any) -> list[Link]:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             continue
         text, url = pair
-        if isinstance(url, str) and len(url) <= _URL_CHARACTERS and url.lower().startswith(("http://", "https://")):
+        url = text_field(url, _URL_CHARACTERS + 1)
+        if len(url) <= _URL_CHARACTERS and url.lower().startswith(("http://", "https://")):
             found.setdefault(url, Link(url=url, text=" ".join(text_field(text, _LINK_CHARACTERS).split())))
     return list(found.values())

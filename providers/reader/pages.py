@@ -33,7 +33,7 @@ def normalise_url(url: str) -> str:
     """
     try:
         parsed = can_ada.parse(url)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # a lone surrogate is a TypeError
         raise ValueError(f"not a valid URL: {url[:200]!r}") from error
     if parsed.protocol == "file:":
         return _file_url(parsed.hostname, parsed.pathname)
