@@ -61,7 +61,10 @@ def write_runs(console: Terminal, runs: Iterable[RunSummary]) -> None:
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        grid.add_column(heading, no_wrap=True, justify="right" if heading in ("seconds", "steps", "tokens") else "left")
+        # An id that is cut is of no use: on a narrow window the question gives way.
+        width = max((len(row[0]) for row in rows), default=0) if heading == "run" else None
+        right = heading in ("seconds", "steps", "tokens")
+        grid.add_column(heading, no_wrap=True, min_width=width, justify="right" if right else "left")
     for row in rows:
         grid.add_row(*row)
     console.print(grid)

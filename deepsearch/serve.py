@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import executors
-from schemas.errors import ConfigurationError, DeepSearchError
+from schemas.errors import ConfigurationError, CorpusError, DeepSearchError
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
     from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import and logs while it does)
 
     path = _flow_file(flow_file)
+    corpus = settings.deepsearch_corpus
+    if corpus is not None and not corpus.expanduser().is_dir():
+        raise CorpusError(f"DEEPSEARCH_CORPUS: {corpus} is not a folder; correct it or unset it.", field="DEEPSEARCH_CORPUS")
     os.environ.update(flow_variables(settings))
     _check_ports(settings)
     from jina import Flow  # noqa: PLC0415

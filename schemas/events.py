@@ -93,6 +93,7 @@ class CallFailed(Record):
     effect_id: str
     code: str = Field(description="Code of the error, from the error tree.")
     message: str
+    field: str = Field("", description="What the error names: a field of the request, a setting, or the part of the allowance used up.")
     usage: Usage = Usage()
 
 

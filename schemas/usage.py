@@ -4,12 +4,14 @@ from typing import Optional
 
 from docarray import BaseDoc
 
+_MOST = 2**31 - 1  # what a service reports is not to be trusted, and jina carries 32 bits
+
 
 class Usage(BaseDoc):
     """What has been spent. Sums are plain field-wise sums; `total_tokens` is what a token budget counts."""
 
     llm_calls: int = 0
-    """Requests answered by the language model, failed attempts included."""
+    """Requests that the language model answered, usefully or not; those that failed before an answer are not counted."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
@@ -31,14 +33,17 @@ class Usage(BaseDoc):
         return self.prompt_tokens + self.completion_tokens + self.provider_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
+        def total(field: str) -> int:
+            return int(min(getattr(self, field) + getattr(other, field), _MOST))
+
         return Usage(
-            llm_calls=self.llm_calls + other.llm_calls,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            provider_tokens=self.provider_tokens + other.provider_tokens,
-            searches=self.searches + other.searches,
-            pages=self.pages + other.pages,
+            llm_calls=total("llm_calls"),
+            prompt_tokens=total("prompt_tokens"),
+            completion_tokens=total("completion_tokens"),
+            cached_tokens=total("cached_tokens"),
+            provider_tokens=total("provider_tokens"),
+            searches=total("searches"),
+            pages=total("pages"),
             cost_usd=self.cost_usd + other.cost_usd,
             estimated=self.estimated or other.estimated,
         )

@@ -70,6 +70,7 @@ def pieces(passage: str) -> list[Piece]:
             continue
         first, end = lines[token.map[0]], lines[token.map[1]]
         end = first + len(passage[first:end].rstrip())
+        first = end - len(passage[first:end].lstrip())
         block += 1
         above = f"{heading} {question}".strip()
         if token.type == "heading_open":

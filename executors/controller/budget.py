@@ -167,5 +167,5 @@ class Budget(Record):
         )
 
 
-CALLS_PER_EFFECT = 8
+CALLS_PER_EFFECT = 16
 """Model requests that one stage call may make: the rungs of structured output, one retry, and a second task of the same stage."""

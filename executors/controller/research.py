@@ -138,7 +138,9 @@ class Research:
                 await self._journal.save_page(run_id, response.page)
             happened.put_nowait(event_for(effect, response))
         except DeepSearchError as error:
-            happened.put_nowait(ev.CallFailed(effect_id=effect.id, code=error.code, message=error.message, usage=error.usage))
+            happened.put_nowait(
+                ev.CallFailed(effect_id=effect.id, code=error.code, message=error.message, field=error.field or "", usage=error.usage)
+            )
         except Exception as error:
             # A fault of ours must end the call, not hang the run; its text may hold a page's content, so only its kind is told.
             logger.exception("%s failed in run %s", effect.kind, run_id)

@@ -35,11 +35,14 @@ from schemas import events as ev
 from schemas.events import Effect, EffectKind, JournalEvent
 from schemas.knowledge import Knowledge
 from schemas.ranking import DedupeResponse
+from schemas.research import StopReason
 from schemas.usage import Usage
 
 MOST_QUESTIONS_PER_STEP = 2
 MOST_FAILED_CALLS = 2
 """After as many failures in a row of a call that the loop needs, the run answers with what it has."""
+_REASON_OF_FIELD: dict[str, StopReason] = {"tokens": "token_budget", "llm_calls": "call_budget", "cost_usd": "money_budget"}
+"""Which limit an allowance that was too small stands for."""
 _HOPELESS_CODES = {"model_rejected", "configuration", "corpus", "invalid_request", "unauthorized"}
 
 
@@ -179,13 +182,11 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return end_step(state, progress=False, blocked=("coding",))
         case "analyze":
             return after_rejection(state)
+        case "finalize":
+            return _retry(state, effect, event)
     if event.code == "budget_exceeded":
-        return (
-            finish(state, state.budget.exhausted(model=state.uses_model) or "token_budget")
-            if effect.kind != "finalize"
-            else _retry(state, effect, event)
-        )
-    if event.code == "deadline_exceeded" and state.budget.seconds_left(final=False) <= 0 and effect.kind != "finalize":
+        return finish(state, state.budget.exhausted(model=state.uses_model) or _REASON_OF_FIELD.get(event.field, "token_budget"))
+    if event.code == "deadline_exceeded" and state.budget.seconds_left(final=False) <= 0:
         return finish(state, "time_budget")
     return _retry(state, effect, event)
 

@@ -36,6 +36,7 @@ class PageReader(Executor):
         options = ReadOptions(
             timeout_seconds=min(doc.timeout_seconds, self._settings.reader_timeout_seconds),
             max_bytes=self._settings.max_page_bytes,
+            max_tokens=doc.allowance.tokens,
             corpus=doc.corpus,
         )
         reading, errors = await self._reader.read(doc.url.strip(), options)

@@ -46,7 +46,9 @@ def items_of(knowledge: Iterable[Knowledge]) -> list[Item]:
 
 def prompt_tokens(allowance: Allowance, context_tokens: int, output_tokens: int) -> int:
     """Tokens a prompt may have, so that the answer, at most `output_tokens` or a quarter of everything, fits beside it."""
-    whole = min(allowance.tokens, context_tokens)
+    # Down to a power of two: the allowance shrinks with every step, and a prompt cut anew each time would share no beginning
+    # with the one before, so that no prompt cache could serve it.
+    whole = min(1 << max(0, allowance.tokens.bit_length() - 1), context_tokens)
     return whole - min(output_tokens, whole // 4)
 
 

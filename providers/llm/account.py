@@ -40,11 +40,12 @@ class Account:
         """
         spent = self.spent
         if spent.llm_calls >= self._allowance.llm_calls:
-            raise BudgetExceeded(f"all {self._allowance.llm_calls} model calls that were allowed are used{because}", usage=spent)
+            message = f"all {self._allowance.llm_calls} model calls that were allowed are used{because}"
+            raise BudgetExceeded(message, field="llm_calls", usage=spent)
         left = self._allowance.tokens - spent.total_tokens
         if left - prompt_tokens < SMALLEST_OUTPUT:
             message = f"a prompt of {prompt_tokens} tokens and an answer of {SMALLEST_OUTPUT} exceed the {left} tokens left{because}"
-            raise BudgetExceeded(message, usage=spent)
+            raise BudgetExceeded(message, field="tokens", usage=spent)
         window = self._settings.llm_context_tokens - prompt_tokens
         if window < SMALLEST_OUTPUT:
             message = f"a prompt of {prompt_tokens} tokens does not fit the context window of {self._settings.llm_context_tokens} tokens"
@@ -53,9 +54,8 @@ class Account:
         if self._allowance.cost_usd is not None and self._settings.llm_price_output + self._settings.llm_price_input > 0:
             money = self._allowance.cost_usd - spent.cost_usd - self._cost(prompt_tokens, 0)
             if money < self._cost(0, SMALLEST_OUTPUT):
-                raise BudgetExceeded(
-                    f"a prompt of {prompt_tokens} tokens and its answer cost more than the money left{because}", usage=spent
-                )
+                message = f"a prompt of {prompt_tokens} tokens and its answer cost more than the money left{because}"
+                raise BudgetExceeded(message, field="cost_usd", usage=spent)
             if self._settings.llm_price_output > 0:
                 output = min(output, math.floor(money * 1e6 / self._settings.llm_price_output))
         return output

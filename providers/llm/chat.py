@@ -302,12 +302,11 @@ class OpenAIModel:
     async def _wait(self, call: _Call, failure: openai.APIError, retries: int) -> None:
         """Wait before the next try, or raise `ModelUnavailable` when there is none."""
         status = f" ({failure.status_code})" if isinstance(failure, openai.APIStatusError) else ""
-        cause = (
-            f"failed{status}{words_of(failure, self._key)}" if status else f"cannot be reached ({_reason(failure)}): check OPENAI_BASE_URL"
-        )
+        cause = f"failed{status}{words_of(failure, self._key)}" if status else f"cannot be reached ({_reason(failure)})"
         if retries >= self._settings.llm_max_retries:
             tries = f" after {retries + 1} tries" if retries else ""
-            raise ModelUnavailable(f"the model server {self._host} {cause}{tries}", usage=call.account.spent)
+            fix = "" if status else ": check OPENAI_BASE_URL"
+            raise ModelUnavailable(f"the model server {self._host} {cause}{tries}{fix}", usage=call.account.spent)
         seconds = wait_before_retry(failure, retries)
         if seconds >= call.seconds_left:
             message = f"the model server {self._host} {cause}; a retry in {seconds:.0f} s would come too late"

@@ -230,10 +230,10 @@ def test_a_prompt_that_is_too_long_gives_up_side_info_then_old_pages(model, prom
     request = ask(knowledge=DocList[Knowledge](knowledge))
 
     def shown(tokens: int) -> str:
-        request.allowance = Allowance(tokens=tokens)
-        prompt = decision_prompt(request, model, prompts, settings)
+        narrow = settings.model_copy(update={"llm_context_tokens": tokens})
+        prompt = decision_prompt(request, model, prompts, narrow)
         assert model.count_tokens(prompt.system) + model.count_tokens(prompt.user) <= tokens * 3 / 4
-        assert prompt == decision_prompt(request, model, prompts, settings)
+        assert prompt == decision_prompt(request, model, prompts, narrow)
         assert request.question in prompt.user
         return prompt.user
 
@@ -248,6 +248,17 @@ def test_a_prompt_that_is_too_long_gives_up_side_info_then_old_pages(model, prom
     whole, first_half_best, all_best = (3,) * 8, (1,) * 4 + (3,) * 4, (1,) * 8
     assert states[:4] == [(True, whole), (False, whole), (False, first_half_best), (False, all_best)]
     assert all(passages == tuple(sorted(passages)) for _, passages in states)
+
+
+def test_an_allowance_that_shrinks_step_by_step_leaves_the_prompt_as_it_is(model, prompts, settings):
+    """Each step's prompt must begin as the last one did, so the room for knowledge shrinks in few, large steps."""
+    knowledge = [page(n, *(f"page {n} passage {m} " + f"filler{m} " * 150 for m in range(3))) for n in range(1, 9)]
+    request = ask(knowledge=DocList[Knowledge](knowledge))
+    found = set()
+    for tokens in range(16_000, 8_200, -100):
+        request.allowance = Allowance(tokens=tokens)
+        found.add(decision_prompt(request, model, prompts, settings).user)
+    assert len(found) == 1
 
 
 def test_the_question_is_never_shortened(model, prompts, settings):
