@@ -15,6 +15,8 @@ class ReadOptions:
 
     timeout_seconds: float = 60.0
     max_bytes: int = 20_000_000
+    max_tokens: int = 0
+    """Most tokens a paid reader may bill; 0: no limit."""
     corpus: str = ""
 
 

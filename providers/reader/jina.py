@@ -57,7 +57,8 @@ class JinaReader:
             {"url": url},
             timeout_seconds=options.timeout_seconds,
             max_bytes=options.max_bytes,
-            headers={"X-Timeout": str(patience)},
+            # A page that would cost more than this is refused and not billed.
+            headers={"X-Timeout": str(patience)} | ({"X-Token-Budget": str(options.max_tokens)} if options.max_tokens else {}),
         )
         data = answer.get("data")
         if not isinstance(data, dict):
