@@ -1,4 +1,4 @@
-"""JSON over HTTP with configured providers: one kind of client, bounded in time and size, with one wording of what went wrong.
+"""Requests over HTTP to configured providers: one kind of client, bounded in time and size, with one wording of what went wrong.
 
 For endpoints that the settings name. Addresses from pages, results or users are never fetched with this.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import SecretStr
@@ -36,14 +37,20 @@ class Endpoint:
     service: str
     """Its name in messages, such as "Jina search"."""
     key_setting: str
-    """The setting that holds its key, named when the key is the trouble."""
+    """The setting that holds its key, named when the key is the trouble; empty for a service without keys."""
     error: type[UpstreamError]
     """What a failure is raised as."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     failed_usage: Usage = field(default_factory=Usage)
     """What a failed call counts as; its error carries it."""
+    key_header: str = "Authorization"
+    """The header that carries the key."""
     answers: frozenset[int] = frozenset()
     """Statuses other than 2xx whose body is an answer too."""
+    meanings: Mapping[int, str] = field(default_factory=dict)
+    """What statuses mean here, where that is not the usual; each continues the service's name."""
+    pause_seconds: float = 0.0
+    """Least pause before another attempt."""
 
     def fails(self, message: str) -> UpstreamError:
         """The error for a failed call; `message` continues the service's name."""
@@ -63,7 +70,7 @@ def create_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"User-Agent": "deepsearch", "Accept": "application/json"},
         follow_redirects=False,
-        timeout=httpx.Timeout(None, connect=10.0),  # `post_json` limits the whole call
+        timeout=httpx.Timeout(None, connect=10.0),  # `_send` limits the whole call
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
     )
 
@@ -73,12 +80,17 @@ def authorization(key: SecretStr | None, setting: str) -> dict[str, str]:
 
     Raises `ConfigurationError` naming `setting` for a key that cannot be sent: the client's own error would show it.
     """
+    return {} if key is None else {"Authorization": f"Bearer {required_key(key, setting)}"}
+
+
+def required_key(key: SecretStr | None, setting: str) -> str:
+    """The text of `key`, fit for a header. Raises `ConfigurationError` naming `setting` for no key, or one that cannot be sent."""
     if key is None:
-        return {}
+        raise ConfigurationError(f"{setting} is not set", field=setting)
     secret = key.get_secret_value().strip()
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ConfigurationError(f"{setting} holds characters that no key has, such as spaces or line breaks", field=setting)
-    return {"Authorization": f"Bearer {secret}"}
+    return secret
 
 
 async def post_json(
@@ -96,31 +108,77 @@ async def post_json(
     pause, as long as `timeout_seconds` for everything together allows. A body of more than `max_bytes` is not read to
     its end. Raises `endpoint.error` with one line that names the cause and, where there is one, the setting to change.
     """
+    content = json.dumps(payload).encode("ascii")  # escaped, so that any text can be sent
+    all_headers = {"Content-Type": "application/json", **endpoint.headers, **(headers or {})}
+    request = _Request("POST", endpoint.url, all_headers, content)
+    return _answer(endpoint, await _send(client, endpoint, request, timeout_seconds, max_bytes))
+
+
+async def get_json(
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    parameters: Mapping[str, str | int],
+    *,
+    timeout_seconds: float,
+    max_bytes: int = 10_000_000,
+) -> dict[str, Any]:
+    """Get `endpoint.url` with `parameters` and return the object that is answered; limits and errors as in `post_json`."""
+    body = await get_body(client, endpoint, parameters, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
+    return _answer(endpoint, body)
+
+
+async def get_body(
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    parameters: Mapping[str, str | int],
+    *,
+    timeout_seconds: float,
+    max_bytes: int = 10_000_000,
+) -> bytes:
+    """Get `endpoint.url` with `parameters` and return the body as it is; limits and errors as in `post_json`."""
+    url = f"{endpoint.url}?{urlencode(parameters, errors='replace')}"
+    return await _send(client, endpoint, _Request("GET", url, endpoint.headers), timeout_seconds, max_bytes)
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes | None = None
+
+
+async def _send(client: httpx.AsyncClient, endpoint: Endpoint, request: _Request, timeout_seconds: float, max_bytes: int) -> bytes:
+    def pause(state: RetryCallState) -> float:
+        return max(endpoint.pause_seconds, _pause(state))
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(_Transient),
         stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(timeout_seconds)),
-        wait=_pause,
+        wait=pause,
         reraise=True,
     )
-    all_headers = {"Content-Type": "application/json", **endpoint.headers, **(headers or {})}
-    content = json.dumps(payload).encode("ascii")  # escaped, so that any text can be sent
     try:
-        body: bytes = await asyncio.wait_for(retrying(_attempt, client, endpoint, content, all_headers, max_bytes), timeout_seconds)
+        body: bytes = await asyncio.wait_for(retrying(_attempt, client, endpoint, request, max_bytes), timeout_seconds)
     except asyncio.TimeoutError:
         raise endpoint.fails(f"did not answer within {timeout_seconds:g} s") from None
     except _Transient as failure:
         raise endpoint.fails(str(failure)) from failure
     except (httpx.HTTPError, httpx.InvalidURL) as failure:
         raise endpoint.fails(f"cannot be used: {_one_line(str(failure)) or type(failure).__name__}") from failure
+    return body
+
+
+def _answer(endpoint: Endpoint, body: bytes) -> dict[str, Any]:
     answer = _object(body)
     if answer is None:
         raise endpoint.fails("sent a malformed body: not a JSON object")
     return answer
 
 
-async def _attempt(client: httpx.AsyncClient, endpoint: Endpoint, content: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
+async def _attempt(client: httpx.AsyncClient, endpoint: Endpoint, request: _Request, max_bytes: int) -> bytes:
     try:
-        async with client.stream("POST", endpoint.url, content=content, headers=headers) as response:
+        async with client.stream(request.method, request.url, content=request.content, headers=request.headers) as response:
             if response.is_success or response.status_code in endpoint.answers:
                 body = await _read(response, max_bytes)
                 if body is None:
@@ -132,11 +190,13 @@ async def _attempt(client: httpx.AsyncClient, endpoint: Endpoint, content: bytes
     except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
         raise _Transient(f"cannot be reached: {_one_line(str(failure)) or type(failure).__name__}") from failure
     status = response.status_code
-    if status in (401, 403):
-        if "Authorization" in headers:
+    if status in endpoint.meanings:
+        raise endpoint.fails(f"{endpoint.meanings[status]}{reason}")
+    if status in (401, 403) and endpoint.key_setting:
+        if endpoint.key_header in request.headers:
             raise endpoint.fails(f"rejected the key: check {endpoint.key_setting}{reason}")
         raise endpoint.fails(f"asks for a key: set {endpoint.key_setting}{reason}")
-    if status == 402:
+    if status == 402 and endpoint.key_setting:
         raise endpoint.fails(f"is out of credit: top up the account of {endpoint.key_setting}{reason}")
     if status in _RETRIED_STATUSES:
         retry_after = _seconds(response.headers.get("Retry-After", ""))
@@ -188,7 +248,7 @@ def _reason(body: bytes) -> str:
     answer = _object(body) or {}
     said: Any = answer.get("readableMessage") or answer.get("message") or answer.get("detail") or answer.get("error")
     if isinstance(said, dict):
-        said = said.get("message")
+        said = said.get("message") or said.get("detail")
     line = _one_line(said) if isinstance(said, str) else ""
     return f" ({line})" if line else ""
 

@@ -49,8 +49,26 @@ class Settings(BaseSettings):
     jina_reader_url: str = Field("https://r.jina.ai/", description="Jina reader endpoint.")
     jina_api_url: str = Field("https://api.jina.ai/v1", description="Jina embeddings and reranker endpoint.")
     use_jina_search: bool = Field(True, description="Use Jina search when a key is set.")
+    brave_api_key: Optional[SecretStr] = Field(None, description="Key for Brave Search; set: it is asked after Jina.")
+    brave_search_url: str = Field("https://api.search.brave.com/res/v1/web/search", description="Brave Search endpoint.")
+    serper_api_key: Optional[SecretStr] = Field(None, description="Key for Serper (Google's results); set: it is asked after Brave.")
+    serper_search_url: str = Field("https://google.serper.dev/search", description="Serper endpoint.")
+    searxng_url: Optional[str] = Field(
+        None, description="Base URL of a SearXNG server that answers in JSON, such as http://localhost:8888; set: it is asked last."
+    )
+    arxiv_search_url: str = Field(
+        "https://export.arxiv.org/api/query", description="arXiv endpoint; asked only when a request names `arxiv` as its search provider."
+    )
     search_timeout_seconds: float = Field(10.0, gt=0, description="Longest one search may take.")
     reader_timeout_seconds: float = Field(60.0, gt=0, description="Longest one page may take.")
+    reader_robots: bool = Field(True, description="Obey robots.txt of the sites that are read directly, without the Jina reader.")
+    reader_user_agent: str = Field(
+        "deepsearch/0.1", description="User-Agent for pages read directly; robots.txt is obeyed for its first name."
+    )
+    deepsearch_allow_hosts: str = Field(
+        "",
+        description="Host names and networks, comma-separated, that pages may be read from although they are private, such as wiki.corp,10.1.0.0/16.",
+    )
     max_page_bytes: int = Field(20_000_000, gt=0, description="Largest page or document that is read, in bytes.")
 
     # -- documents and state -------------------------------------------------------------------------------------------

@@ -123,7 +123,10 @@ class SearchChain:
             available = (LOCAL, *available)
         names = available if provider is None else (provider,)
         if not names or (names == (LOCAL,) and LOCAL not in available):
-            raise ConfigurationError("nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY", field="DEEPSEARCH_CORPUS")
+            raise ConfigurationError(
+                "nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL",
+                field="DEEPSEARCH_CORPUS",
+            )
         return names
 
     def _provider(self, name: str) -> SearchProvider:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.dates import published_date
 from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
 from providers.search.base import Found, SearchOptions
+from providers.search.google import google_payload
+from providers.search.results import search_result
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
 from schemas.usage import Usage
 
-_TIME_RANGES = {"hour": "qdr:h", "day": "qdr:d", "week": "qdr:w", "month": "qdr:m", "year": "qdr:y"}
-_URL_CHARACTERS = 4_000
-_TITLE_CHARACTERS = 500
-_SNIPPET_CHARACTERS = 4_000
-_CONTENT_CHARACTERS = 1_000_000
 _NOTHING_FOUND = 422
 """Jina's status for a query without results (and for a query it cannot use)."""
 
@@ -46,7 +42,7 @@ class JinaSearch:
 
     async def search(self, query: SearchQuery, options: SearchOptions) -> Found:
         """As the contract in `base.py` says."""
-        answer = await post_json(self._client, self._endpoint, _payload(query, options), timeout_seconds=options.timeout_seconds)
+        answer = await post_json(self._client, self._endpoint, google_payload(query, options), timeout_seconds=options.timeout_seconds)
         items = answer.get("data")
         if not isinstance(items, list):
             items = answer.get("results")
@@ -66,30 +62,15 @@ class JinaSearch:
         await self._client.aclose()
 
 
-def _payload(query: SearchQuery, options: SearchOptions) -> dict[str, Any]:
-    text = query.text
-    if options.only_hostnames:
-        text += f" ({' OR '.join(f'site:{host}' for host in options.only_hostnames)})"
-    payload: dict[str, Any] = {"q": text, "num": options.max_results}
-    if query.time_range:
-        payload["tbs"] = _TIME_RANGES[query.time_range]
-    if query.location:
-        payload["location"] = query.location
-    if query.language_code:
-        payload["hl"] = query.language_code
-    return payload
-
-
 def _result(item: dict[str, Any], query: str) -> SearchResult:
-    url = item.get("url")
-    return SearchResult(
-        url=url if isinstance(url, str) and len(url) <= _URL_CHARACTERS else "",
-        title=text_field(item.get("title"), _TITLE_CHARACTERS),
-        snippet=text_field(item.get("description") or item.get("snippet"), _SNIPPET_CHARACTERS),
-        query=query,
-        source=JinaSearch.name,
-        published=published_date(item.get("date") or item.get("publishedTime")),
-        content=text_field(item.get("content"), _CONTENT_CHARACTERS),
+    return search_result(
+        JinaSearch.name,
+        query,
+        url=item.get("url"),
+        title=item.get("title"),
+        snippet=item.get("description") or item.get("snippet"),
+        published=item.get("date") or item.get("publishedTime"),
+        content=item.get("content"),
     )
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
+from providers.http import Endpoint, authorization, count_field, create_client, get_body, get_json, post_json, required_key, text_field
 from schemas.errors import ConfigurationError, SearchError
 from schemas.usage import Usage
 
@@ -28,13 +28,15 @@ class RawServer:
     def __init__(self, *script: Answer) -> None:
         self.script = list(script)
         self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.lines: list[str] = []
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                self.lines.append(head.split("\r\n")[0])
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])}
-                self.requests.append((headers, await reader.readexactly(int(headers["content-length"]))))
+                self.requests.append((headers, await reader.readexactly(int(headers.get("content-length", 0)))))
                 await (self.script.pop(0) if len(self.script) > 1 else self.script[0])(writer)
         finally:
             writer.close()
@@ -160,6 +162,50 @@ async def test_broken_compression_is_a_failure_in_one_line() -> None:
     assert (await failure(status(200, b"not gzip", "content-encoding: gzip\r\n"), OK)).startswith("Some search cannot be used: ")
 
 
+async def test_a_get_as_it_arrives() -> None:
+    async with serving(OK) as (raw, endpoint, client):
+        parameters = {"q": "é&a=b c\ud800", "count": 3}
+        assert await get_json(client, endpoint, parameters, timeout_seconds=5) == {"ok": True}
+        assert await get_body(client, endpoint, {}, timeout_seconds=5) == b'{"ok": true}'
+    assert raw.lines == ["GET /path?q=%C3%A9%26a%3Db+c%3F&count=3 HTTP/1.1", "GET /path? HTTP/1.1"]
+    headers, body = raw.requests[0]
+    assert (headers["authorization"], headers["accept"]) == ("Bearer secret-key", "application/json")
+    assert (body, "content-type" in headers) == (b"", False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (status(401), "Some search rejected the key: check SOME_KEY"),
+        (status(200, b"[1]"), "Some search sent a malformed body: not a JSON object"),
+        (flood, "Some search sent more than 100000 bytes"),
+        (drip, "Some search did not answer within 0.5 s"),
+    ],
+)
+async def test_a_get_fails_like_a_post(answer: Answer, message: str) -> None:
+    async with serving(answer) as (_, endpoint, client):
+        with pytest.raises(SearchError) as caught:
+            await get_json(client, endpoint, {}, timeout_seconds=0.5 if answer is drip else 5, max_bytes=100_000)
+    assert str(caught.value) == message
+
+
+async def test_what_a_status_means_to_one_service() -> None:
+    meanings = {403: "speaks another language", 429: "is asleep"}
+    assert await failure(status(403, {"detail": "no"}), OK, meanings=meanings) == "Some search speaks another language (no)"
+    assert await failure(status(429), OK, meanings=meanings) == "Some search is asleep"
+
+
+@pytest.mark.parametrize("code", [401, 402, 403])
+async def test_a_service_without_keys_asks_for_none(code: int) -> None:
+    assert await failure(status(code), key_setting="") == f"Some search refused the request: HTTP {code}"
+
+
+async def test_a_key_in_a_header_of_its_own() -> None:
+    changes = {"key_header": "X-Key", "headers": {"X-Key": "secret-key"}}
+    assert await failure(status(401), **changes) == "Some search rejected the key: check SOME_KEY"
+    assert await failure(status(401), key_header="X-Key") == "Some search asks for a key: set SOME_KEY"
+
+
 async def test_no_key() -> None:
     assert await failure(status(401), headers={}) == "Some search asks for a key: set SOME_KEY"
 
@@ -191,6 +237,13 @@ async def test_the_pause_asked_for_is_kept() -> None:
         started = time.monotonic()
         await post_json(client, endpoint, {}, timeout_seconds=20)
         assert 1.0 <= time.monotonic() - started < 5
+
+
+async def test_a_service_that_wants_longer_pauses_gets_them() -> None:
+    async with serving(status(429, {}, "retry-after: 0\r\n"), OK) as (_, endpoint, client):
+        started = time.monotonic()
+        await post_json(client, replace(endpoint, pause_seconds=0.3), {}, timeout_seconds=20)
+        assert 0.3 <= time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("retry_after", ["60", formatdate(time.time() + 3600, usegmt=True)])
@@ -232,6 +285,9 @@ def test_secrets_do_not_show() -> None:
 def test_a_key_that_cannot_be_sent_is_named_not_shown() -> None:
     assert authorization(SecretStr(" key\n"), "SOME_KEY") == {"Authorization": "Bearer key"}
     assert authorization(None, "SOME_KEY") == {}
+    assert required_key(SecretStr(" key\n"), "SOME_KEY") == "key"
+    with pytest.raises(ConfigurationError, match=r"^SOME_KEY is not set$"):
+        required_key(None, "SOME_KEY")
     for key in ("two words", "line\nbreak", "schlüssel"):
         with pytest.raises(ConfigurationError) as caught:
             authorization(SecretStr(key), "SOME_KEY")

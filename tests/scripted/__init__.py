@@ -10,7 +10,7 @@
 """
 
 from tests.scripted.llm import ScriptedModel, schema_name
-from tests.scripted.replies import Delay, Drop, Json, Reply, Status, Text
+from tests.scripted.replies import Delay, Drip, Drop, Json, Reply, Status, Text
 from tests.scripted.server import Recorded, ScriptedServer
 
-__all__ = ["Delay", "Drop", "Json", "Recorded", "Reply", "ScriptedModel", "ScriptedServer", "Status", "Text", "schema_name"]
+__all__ = ["Delay", "Drip", "Drop", "Json", "Recorded", "Reply", "ScriptedModel", "ScriptedServer", "Status", "Text", "schema_name"]

@@ -60,4 +60,9 @@ class Drop:
     """The connection is closed without an answer."""
 
 
-Reply = Json | Text | Status | Delay | Drop
+@dataclass(frozen=True)
+class Drip:
+    """A body that never ends, a byte at a time: no single read of it ever takes long."""
+
+
+Reply = Json | Text | Status | Delay | Drop | Drip

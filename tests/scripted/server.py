@@ -14,17 +14,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests.scripted.jina import ScriptedReader, ScriptedSearch
 from tests.scripted.llm import ScriptedModel
-from tests.scripted.replies import Delay, Drop, Json, Reply, Status, Text
+from tests.scripted.replies import Delay, Drip, Drop, Json, Reply, Status, Text
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 404: "Not Found", 429: "Too Many Requests"}
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request as it arrived. Header names are in lower case; `body` is the parsed JSON; `time` is monotonic seconds."""
+    """A request as it arrived.
+
+    Header names are in lower case; `body` is the parsed JSON, or the parameters of a GET; `time` is monotonic seconds.
+    """
 
     path: str
     headers: dict[str, str]
@@ -130,9 +134,9 @@ class ScriptedServer:
 
     # -- one request ---------------------------------------------------------------------------------------------------
 
-    def _reply(self, path: str, headers: dict[str, str], body: bytes) -> tuple[Any, Any, Reply]:
+    def _reply(self, path: str, parameters: str, headers: dict[str, str], body: bytes) -> tuple[Any, Any, Reply]:
         try:
-            request = json.loads(body) if body else None
+            request = json.loads(body) if body else dict(parse_qsl(parameters)) or None
         except ValueError:
             request = body.decode("utf-8", "replace")
         if self._record:
@@ -193,10 +197,10 @@ class _Connection(asyncio.Protocol):
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 return
             body, self._buffer = rest[:length], rest[length:]
-            path = request_line.split(" ")[1].partition("?")[0]
+            path, _, parameters = request_line.split(" ")[1].partition("?")
             self._busy = True
             try:
-                service, request, reply = self._server._reply(path, headers, body)
+                service, request, reply = self._server._reply(path, parameters, headers, body)
             except Exception as error:  # a handler's own failure must reach the test, not hang it
                 service, request, reply = self._server.llm, None, Status(400, {"error": {"message": f"script failed: {error!r}"}})
             self._answer(service, request, reply)
@@ -208,6 +212,9 @@ class _Connection(asyncio.Protocol):
         elif isinstance(reply, Drop):
             self._finish()
             self._transport.abort()
+        elif isinstance(reply, Drip):
+            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+            self._drip()
         elif isinstance(reply, Status):
             body = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
             kind = "text/plain" if isinstance(reply.body, str) else "application/json"
@@ -238,6 +245,10 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"%x\r\n%b\r\n" % (len(event), event))
         self._finish()
         self._transport.write(b"0\r\n\r\n")
+
+    def _drip(self) -> None:
+        self._transport.write(b" ")
+        self._timer = self._server._loop.call_later(0.01, self._drip)
 
     def _finish(self) -> None:
         self._busy = False

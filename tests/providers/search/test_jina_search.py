@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError, SearchError
 from schemas.search import SearchQuery
 from schemas.settings import Settings
 from schemas.usage import Usage
-from tests.scripted import Delay, Drop, Json, Reply, ScriptedServer, Status, Text
+from tests.scripted import Json, Reply, ScriptedServer, Status
 
 OPTIONS = SearchOptions(max_results=10, timeout_seconds=5.0)
 
@@ -107,32 +107,17 @@ async def test_nothing_found(jina: JinaSearch, scripted: ScriptedServer, reply: 
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Status(401), "Jina search rejected the key: check JINA_API_KEY"),
-        (Status(402), "Jina search is out of credit: top up the account of JINA_API_KEY"),
-        (Status(429, {}, {"Retry-After": "30"}), "Jina search limits the rate: HTTP 429, it asks to wait 30 s"),
-        (Status(500), "Jina search is failing: HTTP 500"),
         (Status(422, {"code": 422, "message": "q is too long"}), "Jina search refused the query: q is too long"),
-        (Text("<html>"), "Jina search sent a malformed body: not a JSON object"),
         (Json({"code": 200, "data": {"0": 1}}), "Jina search sent a malformed body: neither `data` nor `results` is a list"),
         (Json({}), "Jina search sent a malformed body: neither `data` nor `results` is a list"),
-        (Text(" " * 10_000_001), "Jina search sent more than 10000000 bytes"),
-        (Delay(60, Json({})), "Jina search did not answer within 5 s"),
     ],
 )
 async def test_failures(jina: JinaSearch, scripted: ScriptedServer, reply: Reply, message: str) -> None:
     scripted.search.script(lambda request: reply)
-    options = SearchOptions(timeout_seconds=0.2) if isinstance(reply, Delay) else OPTIONS
     with pytest.raises(SearchError) as caught:
-        await jina.search(SearchQuery(text="x"), options)
-    assert str(caught.value) == message.replace("5 s", "0.2 s")
+        await jina.search(SearchQuery(text="x"), OPTIONS)
+    assert str(caught.value) == message
     assert caught.value.usage.searches == 1
-
-
-async def test_a_broken_connection_is_tried_again(jina: JinaSearch, scripted: ScriptedServer) -> None:
-    replies: list[Reply] = [Drop(), Status(429, {}, {"Retry-After": "0"}), Json({"data": [{"url": "https://a.org/1"}]})]
-    scripted.search.script(lambda request: replies.pop(0))
-    assert len((await jina.search(SearchQuery(text="x"), OPTIONS)).results) == 1
-    assert len(scripted.requests) == 3
 
 
 async def test_fields_of_any_type_do_no_harm(jina: JinaSearch, scripted: ScriptedServer) -> None:
@@ -149,8 +134,3 @@ async def test_fields_of_any_type_do_no_harm(jina: JinaSearch, scripted: Scripte
     assert (len(found.results[1].title), len(found.results[1].snippet)) == (500, 4_000)
     assert found.results[2].title == "?"
     assert found.usage.provider_tokens == 2**31 - 1
-
-
-async def test_no_more_results_than_asked_for(jina: JinaSearch, scripted: ScriptedServer) -> None:
-    scripted.search.script(lambda request: Json({"data": [{"url": f"https://a.org/{n}"} for n in range(50)]}))
-    assert len((await jina.search(SearchQuery(text="x"), SearchOptions(max_results=4))).results) == 4

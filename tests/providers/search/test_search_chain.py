@@ -15,7 +15,7 @@ from schemas.errors import BudgetExceeded, ConfigurationError, CorpusError, Inva
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
 from schemas.usage import Usage
-from tests.scripted import ScriptedServer
+from tests.scripted import Json, ScriptedServer, Status
 
 OPTIONS = SearchOptions()
 
@@ -146,9 +146,12 @@ async def test_closing_closes_what_was_used() -> None:
 async def test_nothing_configured() -> None:
     search = create_search(Settings())
     for provider in (None, "local"):
-        with pytest.raises(ConfigurationError, match=r"^nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY$"):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"^nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL$",
+        ):
             await search.search(queries("x"), OPTIONS, provider=provider)
-    with pytest.raises(InvalidRequest, match="there are: local, jina"):
+    with pytest.raises(InvalidRequest, match=r"there are: local, jina, brave, serper, searxng, arxiv$"):
         await search.search(queries("x"), OPTIONS, provider="duck")
 
 
@@ -162,6 +165,18 @@ async def test_nothing_configured() -> None:
         (Settings(deepsearch_corpus=Path("c"), jina_api_key=SecretStr("k"), use_jina_search=False), OPTIONS, ["local"]),
         (Settings(), SearchOptions(corpus="d"), ["local"]),
         (Settings(jina_api_key=SecretStr("k")), SearchOptions(corpus="d"), ["local", "jina"]),
+        (Settings(searxng_url="http://h", serper_api_key=SecretStr("k")), OPTIONS, ["serper", "searxng"]),
+        (
+            Settings(
+                deepsearch_corpus=Path("c"),
+                jina_api_key=SecretStr("k"),
+                brave_api_key=SecretStr("k"),
+                serper_api_key=SecretStr("k"),
+                searxng_url="http://h",
+            ),
+            OPTIONS,
+            ["local", "jina", "brave", "serper", "searxng"],
+        ),
     ],
 )
 def test_the_order_that_settings_make(settings: Settings, options: SearchOptions, order: list[str]) -> None:
@@ -174,4 +189,22 @@ async def test_from_settings_to_results(scripted: ScriptedServer) -> None:
     response = await search.search(queries("moon sea", "coffee"), OPTIONS)
     assert [result.url for result in response.results] == ["https://a.org/tides"]
     assert [outcome.results for outcome in response.outcomes] == [1, 0]
+    await search.close()
+
+
+async def test_a_provider_by_name_needs_its_setting() -> None:
+    search = create_search(Settings(jina_api_key=SecretStr("k")))
+    for provider, setting in (("brave", "BRAVE_API_KEY"), ("serper", "SERPER_API_KEY"), ("searxng", "SEARXNG_URL")):
+        with pytest.raises(ConfigurationError, match=f"^{setting} is not set$") as caught:
+            await search.search(queries("x"), OPTIONS, provider=provider)
+        assert caught.value.field == setting
+
+
+async def test_the_next_provider_answers_when_one_fails(scripted: ScriptedServer) -> None:
+    scripted.search.script(lambda request: Status(500) if "autocorrect" in request else Json({"results": [{"url": "https://a.org/1"}]}))
+    search = create_search(Settings(serper_api_key=SecretStr("k"), serper_search_url=scripted.search_url, searxng_url=scripted.url))
+    response = await search.search(queries("x"), OPTIONS)
+    (outcome,) = response.outcomes
+    assert (outcome.provider, outcome.results, outcome.errors) == ("searxng", 1, ["Serper is failing: HTTP 500"])
+    assert response.usage.searches == 2
     await search.close()
