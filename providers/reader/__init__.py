@@ -26,10 +26,18 @@ def _jina(settings: Settings) -> PageSource:
     return JinaReader(settings)
 
 
-SOURCES: dict[str, Callable[[Settings], PageSource]] = {"file": _file, "jina": _jina}
+def _direct(settings: Settings) -> PageSource:
+    from providers.reader.direct import DirectReader  # noqa: PLC0415
+
+    return DirectReader(settings)
+
+
+SOURCES: dict[str, Callable[[Settings], PageSource]] = {"file": _file, "jina": _jina, "direct": _direct}
 """Every page source, in the order in which those that accept a URL are tried."""
 
 
 def create_reader(settings: Settings) -> PageSourceChain:
-    """The chain of all sources."""
-    return PageSourceChain([make(settings) for make in SOURCES.values()])
+    """The chain of all sources. Jina's reader takes part with a key, or when JINA_READER_URL names another server."""
+    other_server = settings.jina_reader_url != Settings.model_fields["jina_reader_url"].default
+    left_out = set() if settings.jina_api_key or other_server else {"jina"}
+    return PageSourceChain([make(settings) for name, make in SOURCES.items() if name not in left_out])
