@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import multiprocessing
 import os
@@ -101,8 +102,14 @@ def _start(flow: Flow) -> None:
     """
     from jina.excepts import RuntimeFailToStart  # noqa: PLC0415
 
+    from gateway.flow_defaults import STAGES  # noqa: PLC0415
+
     with _reported_failures() as failures, redirect_stdout(io.StringIO()):
-        gc.freeze()  # the children share this process's memory for as long as nobody writes to it, and collecting garbage writes
+        # The stages are forked from this process: what it has imported they share, for as long as nobody writes to it, and
+        # collecting garbage writes.
+        for stage in (*STAGES, "page_reader"):
+            importlib.import_module(f"executors.{stage}.executor")
+        gc.freeze()
         try:
             flow.start()
         except RuntimeFailToStart as error:
