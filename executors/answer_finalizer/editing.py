@@ -10,18 +10,13 @@ import regex
 
 from executors.answer_finalizer.prose import Leaf, Span, definitions, spans
 from executors.answer_finalizer.sources import bare_urls
+from providers.citations import IDS, MARKER, expand
 from schemas.knowledge import Evidence
 
-# One id or several: e1 | e1, e2 | e1; 2 | e1-e3 | E1, with or without the caret of a footnote.
-_IDS = r"\^?[eE]\d{1,6}(?:\s*(?:[,;，、]|[-–—])\s*\^?[eE]?\d{1,6})*"
-_MARKER = rf"(?:\[\s*(?P<ids>{_IDS})\s*\]|【\s*(?P<ids>{_IDS})\s*(?:†[^】]{{0,80}})?】|\(\s*(?P<ids>{_IDS})\s*\))"
-_CITATION = regex.compile(_MARKER)
-TRAILING_CITATION = regex.compile(rf"[ \t]*{_MARKER}")
-_ID_LIST = regex.compile(_IDS)
-_ID = regex.compile(r"(?P<dash>[-–—])?\s*\^?[eE]?(?P<number>\d+)")
+TRAILING_CITATION = regex.compile(rf"[ \t]*{MARKER}")
 # A footnote marker that is not ours: numbers are given here and nowhere else.
 _FOREIGN = regex.compile(r"\[\^\d{1,6}\]")
-_CANDIDATE = regex.compile(rf"{_MARKER}|{_FOREIGN.pattern}")
+_CANDIDATE = regex.compile(rf"{MARKER}|{_FOREIGN.pattern}")
 _BETWEEN = regex.compile(r"[ \t]*[,;，、]?[ \t]*")
 # A tag that a browser would act on. Line breaks, sub- and superscripts are text.
 _TAG = regex.compile(r"<(?=[A-Za-z/!?])")
@@ -69,7 +64,7 @@ def _definitions(leaf: Leaf, known_urls: Container[str], *, decided: bool) -> tu
     begin, end, edits = 0, len(content), []
     for first, last, label, url in definitions(content):
         begin = min(offsets[last], len(content))
-        if label.startswith("^") or _ID_LIST.fullmatch(label.lower()) or url not in known_urls:
+        if label.startswith("^") or IDS.fullmatch(label.lower()) or url not in known_urls:
             edits.append(Edit(leaf.line_position(offsets[first]), leaf.end_position(begin), drops_block=True))
     for number in notes:
         if offsets[number] >= begin:
@@ -167,8 +162,8 @@ class _Editor:
         elif span.kind in ("link", "image"):
             start, end = span.label
             label = content[start:end].strip()
-            if span.kind == "link" and (_ID_LIST.fullmatch(label) or _FOREIGN.fullmatch(f"[{label}]")):
-                self._cite(span.start, span.end, () if _FOREIGN.fullmatch(f"[{label}]") else tuple(self._expand(label)))
+            if span.kind == "link" and (IDS.fullmatch(label) or _FOREIGN.fullmatch(f"[{label}]")):
+                self._cite(span.start, span.end, () if _FOREIGN.fullmatch(f"[{label}]") else tuple(expand(label, self._evidence)))
                 return
             if span.kind == "image" or not span.target.startswith(("http", "file:")) or span.target not in self._known_urls:
                 self._change(span.start, start)
@@ -200,7 +195,7 @@ class _Editor:
         """Neighbouring citations, and footnote markers that are not ours, as one group with its ids."""
         found: list[tuple[int, int, tuple[str, ...]]] = []
         for candidate in _CANDIDATE.finditer(self._content, start, end):
-            ids = tuple(self._expand(candidate.group("ids") or ""))
+            ids = tuple(expand(candidate.group("ids") or "", self._evidence))
             if candidate.group()[0] == "(" and not all(key in self._evidence for key in ids):
                 continue  # round brackets are ordinary text unless every id in them is real
             if found and _BETWEEN.fullmatch(self._content, found[-1][1], candidate.start()):
@@ -208,18 +203,6 @@ class _Editor:
             else:
                 found.append((candidate.start(), candidate.end(), ids))
         yield from found
-
-    def _expand(self, ids: str) -> Iterator[str]:
-        """The single ids of a list; a range gives the known ids within it."""
-        previous = 0
-        for match in _ID.finditer(ids):
-            number = int(match.group("number"))
-            if match.group("dash") and previous:
-                known = sorted(int(key[1:]) for key in self._evidence if key[1:].isdecimal())
-                yield from (f"e{n}" for n in known if previous < n <= number)
-            else:
-                yield f"e{number}"
-            previous = number
 
 
 def _outermost(found: list[Span]) -> list[Span]:

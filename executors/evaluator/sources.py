@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from providers.citations import cited_ids
 from schemas.knowledge import Evidence, Knowledge
 
-_CITATION = re.compile(r"\[(e\d+(?:\s*[,;]\s*e\d+)*)\]")
 # Tokens of the fence and heading around one source, generously.
 _FRAME_TOKENS = 24
 
@@ -30,8 +29,7 @@ class Source:
 def cited(answer: str, knowledge: Iterable[Knowledge]) -> list[Evidence]:
     """Evidence whose id the answer cites, in the order of the answer, each once; unknown ids are left out."""
     known = {evidence.evidence_id: evidence for item in knowledge for evidence in item.evidence}
-    ids = [name.strip() for group in _CITATION.findall(answer) for name in re.split(r"[,;]", group)]
-    return [known[name] for name in dict.fromkeys(ids) if name in known]
+    return [known[name] for name in cited_ids(answer, known)]
 
 
 def days_between(earlier: str | None, today: str) -> int | None:
