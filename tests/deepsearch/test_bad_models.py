@@ -164,3 +164,12 @@ async def test_no_model_makes_a_run_exceed_its_limits(
         assert usage.total_tokens <= tokens and usage.llm_calls <= calls and usage.pages <= 2 and usage.searches <= 3
         assert answer.text
         await quotes_stand_in_their_pages(configured, answer)
+
+
+async def test_money_is_a_limit_when_prices_are_known(scripted: ScriptedServer, make_settings: MakeSettings) -> None:
+    add_session(scripted)
+    scripted.llm.count = count_tokens
+    configured = settings_for(make_settings, scripted, llm_price_input=10.0, llm_price_output=30.0, llm_max_output_tokens=256)
+    answer = await run(configured, budget_usd=0.08)
+    assert answer.stop_reason == "money_budget" and 0 < answer.usage.cost_usd <= 0.08
+    assert answer.text and answer.references and "money limit" in answer.notice

@@ -245,3 +245,15 @@ async def test_a_model_that_cites_nothing_is_replaced_by_what_was_read(with_mode
     deltas, end = await finish(with_model)
     assert (end.text, end.composed_by) == (RULES, "rules") and "".join(deltas) == RULES
     assert "cited nothing" in end.error and len(end.references) == 1
+
+
+async def test_b1_markers_and_references_have_the_same_order(finalizer: AnswerFinalizer) -> None:
+    _, end = await finish(finalizer, draft="The tower is 330 metres tall [e2]. It stands in Paris [e1]. Again [e2].")
+    assert end.text == "The tower is 330 metres tall [^1]. It stands in Paris [^2]. Again [^1]."
+    assert [(reference.number, reference.evidence_id) for reference in end.references] == [(1, "e2"), (2, "e1")]
+
+
+async def test_b12_ordinary_brackets_colons_and_dollars_stay(finalizer: AnswerFinalizer) -> None:
+    text = "In [2024], `arr[0]` cost **Time: 10:30** and $& or $$ [1]."
+    _, end = await finish(finalizer, draft=text)
+    assert end.text == text and not end.references

@@ -80,3 +80,9 @@ def test_page_id_is_of_the_normalised_url_and_the_text() -> None:
     expected = hashlib.sha256(b"https://example.org/\nText \xc3\xa9").hexdigest()[:16]
     assert page_id("http://www.example.org:80/#top", "Text é") == expected
     assert page_id("https://example.org/", "Text e") != expected
+
+
+def test_b20_meaningful_parameters_keep_pages_apart() -> None:
+    for name in ("s", "content", "source", "term", "ref", "cid", "id", "q", "page"):
+        assert normalise_url(f"https://a.org/?{name}=1") != normalise_url(f"https://a.org/?{name}=2") != normalise_url("https://a.org/")
+    assert normalise_url("https://a.org/?utm_source=x&gclid=y&q=1") == "https://a.org/?q=1"
