@@ -14,8 +14,7 @@ DeepSearchError
 │   │   ├── ModelRejected        wrong key, no credit, unknown model: retrying cannot help
 │   │   └── ModelOutputInvalid   it answered, but never in the form asked for
 │   ├── SearchError          a search provider failed
-│   ├── ReadError            a page could not be read
-│   └── EmbeddingError       an embedding or rerank provider failed
+│   └── ReadError            a page could not be read
 ├── SandboxError             generated code failed, or ran out of time or memory
 ├── StageUnavailable         a stage of the Flow cannot be reached
 └── JournalError             the journal cannot be read or written
@@ -135,12 +134,6 @@ class ReadError(UpstreamError):
     """A page could not be read."""
 
     code = "read"
-
-
-class EmbeddingError(UpstreamError):
-    """An embedding or rerank provider failed."""
-
-    code = "embedding"
 
 
 class SandboxError(DeepSearchError):

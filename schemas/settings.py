@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     jina_api_key: Optional[SecretStr] = Field(None, description="Key for Jina search, reader, embeddings and reranker.")
     jina_search_url: str = Field("https://s.jina.ai/", description="Jina search endpoint.")
     jina_reader_url: str = Field("https://r.jina.ai/", description="Jina reader endpoint.")
-    jina_api_url: str = Field("https://api.jina.ai/v1", description="Jina embeddings and reranker endpoint.")
     use_jina_search: bool = Field(True, description="Use Jina search when a key is set.")
     brave_api_key: Optional[SecretStr] = Field(None, description="Key for Brave Search; set: it is asked after Jina.")
     brave_search_url: str = Field("https://api.search.brave.com/res/v1/web/search", description="Brave Search endpoint.")

@@ -2,5 +2,6 @@
 
 from providers.corpus.access import corpus_folder
 from providers.corpus.corpus import Corpus, CorpusHit, IndexProgress, IndexReport, open_corpus
+from providers.corpus.opened import OpenCorpora
 
-__all__ = ["Corpus", "CorpusHit", "IndexProgress", "IndexReport", "corpus_folder", "open_corpus"]
+__all__ = ["Corpus", "CorpusHit", "IndexProgress", "IndexReport", "OpenCorpora", "corpus_folder", "open_corpus"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
-from providers.corpus import Corpus, corpus_folder, open_corpus
+from providers.corpus import OpenCorpora, corpus_folder
 from providers.reader.base import Reading, ReadOptions
 from schemas.errors import ReadError
 from schemas.reading import Link, Page
@@ -20,7 +19,7 @@ class FileReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._corpora: dict[Path, Corpus] = {}
+        self._corpora = OpenCorpora(settings)
 
     def accepts(self, url: str) -> bool:
         """Whether it is a `file:` URL."""
@@ -32,7 +31,7 @@ class FileReader:
         Raises `CorpusError` for a file that is no document of the corpus, `InvalidRequest` for a corpus outside the configured
         one, `ReadError` when the file cannot be read or takes too long.
         """
-        corpus = await self._corpus(corpus_folder(self._settings, options.corpus))
+        corpus = await self._corpora.get(corpus_folder(self._settings, options.corpus))
         try:
             reading = corpus.read(url.strip(), max_bytes=options.max_bytes, timeout_seconds=options.timeout_seconds)
             found = await asyncio.wait_for(reading, options.timeout_seconds)
@@ -47,11 +46,4 @@ class FileReader:
 
     async def close(self) -> None:
         """Close the indexes."""
-        for corpus in self._corpora.values():
-            corpus.close()
-
-    async def _corpus(self, folder: Path) -> Corpus:
-        if folder not in self._corpora:
-            home, most = self._settings.deepsearch_home, self._settings.max_page_bytes
-            self._corpora[folder] = await asyncio.to_thread(open_corpus, folder, home, max_file_bytes=most)
-        return self._corpora[folder]
+        self._corpora.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from providers.corpus import Corpus, CorpusHit, IndexProgress, IndexReport, corpus_folder, open_corpus
+from providers.corpus import Corpus, CorpusHit, IndexProgress, IndexReport, OpenCorpora, corpus_folder
 from providers.search.base import Found, SearchOptions
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
@@ -20,7 +20,7 @@ class LocalSearch:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._corpora: dict[Path, Corpus] = {}
+        self._corpora = OpenCorpora(settings)
         self._indexings: dict[Path, asyncio.Task[IndexReport]] = {}
         self._progress: dict[Path, IndexProgress] = {}
 
@@ -34,7 +34,7 @@ class LocalSearch:
         if options.only_hostnames:
             # Files have no host name, so none of them is on the list.
             return Found([])
-        corpus = await self._corpus(folder)
+        corpus = await self._corpora.get(folder)
         try:
             hits = await asyncio.wait_for(self._hits(folder, corpus, query, options.max_results), options.timeout_seconds)
         except asyncio.TimeoutError as error:
@@ -58,14 +58,7 @@ class LocalSearch:
         for task in self._indexings.values():
             task.cancel()
         await asyncio.gather(*self._indexings.values(), return_exceptions=True)
-        for corpus in self._corpora.values():
-            corpus.close()
-
-    async def _corpus(self, folder: Path) -> Corpus:
-        if folder not in self._corpora:
-            home, most = self._settings.deepsearch_home, self._settings.max_page_bytes
-            self._corpora[folder] = await asyncio.to_thread(open_corpus, folder, home, max_file_bytes=most)
-        return self._corpora[folder]
+        self._corpora.close()
 
     async def _hits(self, folder: Path, corpus: Corpus, query: SearchQuery, limit: int) -> list[CorpusHit]:
         await self._indexed(folder, corpus)

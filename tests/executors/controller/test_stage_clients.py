@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,7 @@ from schemas.errors import DeadlineExceeded, DeepSearchError, ReadError, StageUn
 from schemas.ranking import DedupeRequest, DedupeResponse, Ranking, RankRequest
 from schemas.reading import ReadRequest, ReadResponse
 from schemas.usage import Usage
+from tests.gateway.flow_process import free_ports
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -38,17 +38,6 @@ def start(stage: str, port: int, log: Path) -> subprocess.Popen[bytes]:
     paths = [os.environ.get("PYTHONPATH", ""), str(ROOT), str(HERE)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nothing listens on, all different."""
-    sockets = [socket.socket() for _ in range(number)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def listening(port: int) -> None:
