@@ -14,10 +14,15 @@ DeepSearchError
 │   │   ├── ModelRejected        wrong key, no credit, unknown model: retrying cannot help
 │   │   └── ModelOutputInvalid   it answered, but never in the form asked for
 │   ├── SearchError          a search provider failed
-│   └── ReadError            a page could not be read
+│   ├── ReadError            a page could not be read
+│   │   └── PageUnavailable      not now: too slow, overloaded or unreachable; later, or for another reader, it may be
+│   ├── EmbeddingError       an embedding provider failed
+│   ├── RerankError          a rerank provider failed
+│   └── NotRecorded          a replay needs an answer that was never recorded
 ├── SandboxError             generated code failed, or ran out of time or memory
 ├── StageUnavailable         a stage of the Flow cannot be reached
-└── JournalError             the journal cannot be read or written
+├── JournalError             the journal cannot be read or written
+└── CacheError               the cache cannot be read or written
 
 An error carries the usage that was spent before it happened, so that a failure is never free of charge by accident.
 """
@@ -136,6 +141,30 @@ class ReadError(UpstreamError):
     code = "read"
 
 
+class PageUnavailable(ReadError):
+    """The page did not answer in time, limits the rate, fails or cannot be reached: later, or for another reader, it may be."""
+
+    code = "page_unavailable"
+
+
+class EmbeddingError(UpstreamError):
+    """An embedding provider failed."""
+
+    code = "embedding"
+
+
+class RerankError(UpstreamError):
+    """A rerank provider failed."""
+
+    code = "rerank"
+
+
+class NotRecorded(UpstreamError):
+    """A replay needs an answer that was never recorded; nothing is asked outside in its place."""
+
+    code, grpc_status = "not_recorded", "FAILED_PRECONDITION"
+
+
 class SandboxError(DeepSearchError):
     """Generated code failed, or ran out of its time or memory."""
 
@@ -152,6 +181,12 @@ class JournalError(DeepSearchError):
     """The journal of runs cannot be read or written."""
 
     code = "journal"
+
+
+class CacheError(DeepSearchError):
+    """The cache cannot be read or written."""
+
+    code = "cache"
 
 
 def _tree(root: type[DeepSearchError]) -> dict[str, type[DeepSearchError]]:

@@ -14,7 +14,7 @@ from schemas.answering import Draft
 from schemas.evaluation import Analysis, Evaluation
 from schemas.planning import Clustering, CodeResult, Decision, Rewriting, Understanding
 from schemas.ranking import DedupeResponse, Ranking
-from schemas.reading import Link, Page, Passage
+from schemas.reading import Image, Link, Page, Passage
 from schemas.research import Reference, ResearchAnswer, ResearchRequest
 from schemas.search import SearchResponse
 from schemas.usage import Usage
@@ -161,6 +161,7 @@ class PageRead(Record):
     page: Page
     passages: List[Passage] = []
     links: List[Link] = []
+    images: List[Image] = Field([], description="Only when the request asked for images.")
     usage: Usage = Usage()
 
 

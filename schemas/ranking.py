@@ -1,10 +1,10 @@
 """Candidate URLs and their order; texts and their duplicates."""
 
-from typing import List
+from typing import List, Optional
 
 from docarray import BaseDoc, DocList
 
-from schemas.usage import Usage
+from schemas.usage import Allowance, Usage
 
 
 class Candidate(BaseDoc):
@@ -15,6 +15,10 @@ class Candidate(BaseDoc):
     description: str = ""
     weight: float = 1.0
     """How often it was found: 1 for each search result or message, 0.1 for each link on a page."""
+    published: Optional[str] = None
+    """ISO 8601 date, when a search provider gave one."""
+    page_id: str = ""
+    """Id of the stored page when its text was delivered with the search results: visiting it fetches nothing."""
 
 
 class RankRequest(BaseDoc):
@@ -27,6 +31,11 @@ class RankRequest(BaseDoc):
     only_hostnames: List[str] = []
     per_hostname: int = 2
     limit: int = 20
+    date: str = ""
+    """Today, ISO 8601, for the freshness of candidates."""
+    fresh: bool = False
+    """True: the question asks for recent information, so freshness counts even where no weight is configured for it."""
+    allowance: Allowance = Allowance()
 
 
 class RankedUrl(BaseDoc):
@@ -45,6 +54,8 @@ class Ranking(BaseDoc):
     urls: DocList[RankedUrl] = DocList[RankedUrl]()
     candidates: int = 0
     """How many candidates passed the host filters."""
+    errors: List[str] = []
+    """Why relevance is lexical although a rerank or embedding provider is configured; empty otherwise."""
     usage: Usage = Usage()
 
 
@@ -53,10 +64,13 @@ class DedupeRequest(BaseDoc):
 
     texts: List[str] = []
     existing: List[str] = []
+    allowance: Allowance = Allowance()
 
 
 class DedupeResponse(BaseDoc):
     """The new texts, in their order."""
 
     texts: List[str] = []
+    errors: List[str] = []
+    """Why texts were compared by their words although an embedding provider is configured; empty otherwise."""
     usage: Usage = Usage()

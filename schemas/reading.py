@@ -1,21 +1,12 @@
 """Pages and the passages selected from them."""
 
-from typing import List, Optional
+from typing import List, Literal, Optional
 
 from docarray import BaseDoc, DocList
 
 from schemas.usage import Allowance, Usage
 
-
-class ReadRequest(BaseDoc):
-    """A page to read for a question."""
-
-    url: str = ""
-    question: str = ""
-    corpus: str = ""
-    """Folder that `file:` URLs must lie in; empty: the configured one."""
-    timeout_seconds: float = 60.0
-    allowance: Allowance = Allowance()
+DateSource = Literal["json-ld", "meta", "time", "url", "text", "header", "document", "feed", "service"]
 
 
 class Page(BaseDoc):
@@ -28,9 +19,15 @@ class Page(BaseDoc):
     title: str = ""
     text: str = ""
     """Markdown or plain text; all spans are character offsets into it."""
+    author: str = ""
     language_code: str = ""
     published: Optional[str] = None
     """ISO 8601 date."""
+    modified: Optional[str] = None
+    """ISO 8601 date of the last change, when the page states one."""
+    date_source: Optional[DateSource] = None
+    """Where `published`, or else `modified`, was found. `url` and `text` are guesses; `header` is the server's Last-Modified,
+    `document` a PDF's or a Markdown file's own data, `feed` an RSS or Atom element, `service` what a provider reports."""
     source: str = ""
     """Name of the reader."""
 
@@ -53,12 +50,41 @@ class Link(BaseDoc):
     text: str = ""
 
 
+class Image(BaseDoc):
+    """An image found in the main part of a page."""
+
+    url: str = ""
+    text: str = ""
+    """Its caption, or else its alternative text."""
+    width: int = 0
+    """Pixels, as the page states them; 0: unknown."""
+    height: int = 0
+
+
+class ReadRequest(BaseDoc):
+    """A page to read for a question."""
+
+    url: str = ""
+    question: str = ""
+    page: Page = Page()
+    """A page whose text is known already, such as one that a search delivered: nothing is fetched, only passages are selected."""
+    corpus: str = ""
+    """Folder that `file:` URLs must lie in; empty: the configured one."""
+    failures: int = 0
+    """How often reading this page has failed in the run: each time another reader is tried first."""
+    with_images: bool = False
+    timeout_seconds: float = 60.0
+    allowance: Allowance = Allowance()
+
+
 class ReadResponse(BaseDoc):
     """The page and its best passages, best first."""
 
     page: Page = Page()
     passages: DocList[Passage] = DocList[Passage]()
     links: DocList[Link] = DocList[Link]()
+    images: DocList[Image] = DocList[Image]()
+    """Only when they were asked for."""
     errors: List[str] = []
-    """One line per reader that was tried and failed."""
+    """One line per reader that was tried and failed, and one when passages could not be compared by embeddings."""
     usage: Usage = Usage()

@@ -64,6 +64,10 @@ class ResearchRequest(BaseDoc):
     search_provider: Optional[str] = None
     corpus: str = ""
     """Folder of documents to search; empty: the configured one."""
+    with_images: bool = False
+    """True: the images of the pages that are read are collected too."""
+    today: Optional[str] = None
+    """Date that the run takes for today (ISO 8601), as when a recorded run is replayed; None: the date of its start."""
 
 
 class Reference(BaseDoc):

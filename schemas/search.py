@@ -47,7 +47,9 @@ class SearchResult(BaseDoc):
     """Name of the provider."""
     published: Optional[str] = None
     content: str = ""
-    """Full text, when the provider delivered it."""
+    """Full text, when the provider delivered it; within a run it is stored as a page and empty here."""
+    page_id: str = ""
+    """Id of the stored page that holds the delivered text; empty: the page must be fetched to be read."""
     score: float = 0.0
     """The provider's own relevance, 0 to 1; 0 when it gives none."""
 

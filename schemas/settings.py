@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
+from typing import Literal, Optional
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr
@@ -47,7 +47,14 @@ class Settings(BaseSettings):
     jina_api_key: Optional[SecretStr] = Field(None, description="Key for Jina search, reader, embeddings and reranker.")
     jina_search_url: str = Field("https://s.jina.ai/", description="Jina search endpoint.")
     jina_reader_url: str = Field("https://r.jina.ai/", description="Jina reader endpoint.")
+    jina_api_url: str = Field("https://api.jina.ai/v1", description="Base URL of Jina's embeddings and reranker.")
     use_jina_search: bool = Field(True, description="Use Jina search when a key is set.")
+    jina_fetch_content: bool = Field(
+        False, description="Have Jina search deliver the text of its results: those pages are read without being fetched."
+    )
+    jina_search_per_keyword: Optional[int] = Field(
+        None, ge=1, le=100, description="Results that Jina search gives for one query; unset: as many as the request asks for."
+    )
     brave_api_key: Optional[SecretStr] = Field(None, description="Key for Brave Search; set: it is asked after Jina.")
     brave_search_url: str = Field("https://api.search.brave.com/res/v1/web/search", description="Brave Search endpoint.")
     serper_api_key: Optional[SecretStr] = Field(None, description="Key for Serper (Google's results); set: it is asked after Brave.")
@@ -58,7 +65,16 @@ class Settings(BaseSettings):
     arxiv_search_url: str = Field(
         "https://export.arxiv.org/api/query", description="arXiv endpoint; asked only when a request names `arxiv` as its search provider."
     )
+    use_duckduckgo: bool = Field(
+        True, description="Ask DuckDuckGo, which needs no key, when other web search fails or none is configured; never for a corpus alone."
+    )
+    duckduckgo_url: str = Field("https://html.duckduckgo.com/html/", description="DuckDuckGo endpoint.")
     search_timeout_seconds: float = Field(10.0, gt=0, description="Longest one search may take.")
+    search_concurrency: int = Field(16, ge=1, le=256, description="Queries that one provider is sent at the same time by one searcher.")
+    search_per_minute: Optional[int] = Field(
+        None, ge=1, description="Queries that one provider is sent in a minute by one searcher; unset: each provider's own published limit."
+    )
+    reader_concurrency: int = Field(8, ge=1, le=256, description="Pages that one page reader reads at the same time.")
     reader_timeout_seconds: float = Field(60.0, gt=0, description="Longest one page may take.")
     reader_robots: bool = Field(True, description="Obey robots.txt of the sites that are read directly, without the Jina reader.")
     reader_user_agent: str = Field(
@@ -69,6 +85,51 @@ class Settings(BaseSettings):
         description="Host names and networks, comma-separated, that pages may be read from although they are private, such as wiki.corp,10.1.0.0/16.",
     )
     max_page_bytes: int = Field(20_000_000, gt=0, description="Largest page or document that is read, in bytes.")
+
+    # -- embeddings and reranking --------------------------------------------------------------------------------------
+    embedding_provider: Literal["auto", "jina", "openai", "local", "none"] = Field(
+        "auto",
+        description="Who embeds texts: `jina`, any `openai`-compatible server, `local` (EMBEDDING_MODEL is a folder). `auto`: the one that is configured, or none.",
+    )
+    embedding_model: Optional[str] = Field(
+        None,
+        description="Embedding model; for `local` a folder with `tokenizer.json` and `model.safetensors`. Unset, with Jina: jina-embeddings-v3.",
+    )
+    embedding_base_url: Optional[str] = Field(
+        None, description="Base URL of the OpenAI-compatible embeddings server; unset: OPENAI_BASE_URL."
+    )
+    embedding_api_key: Optional[SecretStr] = Field(None, description="Its key; unset: OPENAI_API_KEY.")
+    embedding_dimensions: Optional[int] = Field(
+        None, ge=8, le=8192, description="Dimensions to ask for; unset: the model's own, with Jina 1024."
+    )
+    embedding_timeout_seconds: float = Field(30.0, gt=0, description="Longest that embedding or reranking for one call may take.")
+    rerank_provider: Literal["auto", "jina", "none"] = Field(
+        "auto",
+        description="Who reranks candidates: `jina` or any server with its wire format (JINA_API_URL). `auto`: Jina when a key is set.",
+    )
+    rerank_model: str = Field("jina-reranker-v2-base-multilingual", description="Rerank model.")
+    rank_freshness_weight: float = Field(
+        0.0,
+        ge=0,
+        le=5,
+        description="Weight of a candidate's freshness in its score; questions that ask for recent information use at least 0.5.",
+    )
+    rank_source_weight: float = Field(
+        0.0, ge=0, le=5, description="Weight of a candidate's kind of source (government, university, standards body) in its score."
+    )
+
+    # -- cache ---------------------------------------------------------------------------------------------------------
+    deepsearch_cache: Literal["off", "read-write", "record", "replay"] = Field(
+        "off",
+        description="What is remembered of the outside (search results, pages, embeddings, model turns): `read-write` uses and keeps it, `record` asks anew and keeps it, `replay` uses nothing else.",
+    )
+    deepsearch_cache_url: Optional[str] = Field(None, description="Where it is kept, sqlite:///PATH; unset: cache.db in DEEPSEARCH_HOME.")
+    deepsearch_cache_mb: int = Field(
+        1_024, ge=1, description="Largest size of the cache, in megabytes; what was not used for longest goes first."
+    )
+    deepsearch_cache_seconds: float = Field(
+        86_400.0, gt=0, description="Longest that `read-write` uses a search result or page; embeddings and model turns do not age."
+    )
 
     # -- documents and state -------------------------------------------------------------------------------------------
     deepsearch_corpus: Optional[Path] = Field(None, description="Folder of documents to search; `deepsearch index` prepares it.")
@@ -116,6 +177,11 @@ class Settings(BaseSettings):
     def state_url(self) -> str:
         """URL of the journal, default applied."""
         return self.deepsearch_state_url or f"sqlite:///{self.deepsearch_home / 'runs.db'}"
+
+    @property
+    def cache_url(self) -> str:
+        """URL of the cache, default applied."""
+        return self.deepsearch_cache_url or f"sqlite:///{self.deepsearch_home / 'cache.db'}"
 
     def stage_address(self, stage: str) -> str:
         """Where the controller finds a stage: a comma-separated list of host:port, or a gRPC target such as `dns:///name:port`.
