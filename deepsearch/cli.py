@@ -179,6 +179,16 @@ def resume(
     return _answered(_resume(run, watch), watch, as_json)
 
 
+@app.command()
+def rerun(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> int:
+    """Ask the question of a run again, as of its date. With DEEPSEARCH_CACHE=replay, a recorded run needs no network."""
+    watch = _watch()
+    return _answered(_rerun(run, watch), watch, as_json)
+
+
 def _watch() -> Watch:
     from deepsearch.terminal import Terminal
     from deepsearch.watching import Watch
@@ -214,6 +224,15 @@ async def _resume(run_id: str, watch: Watch) -> RunEnded | None:
         settings, _ = await _with_documents(started.request.corpus, settings)
     async with LocalDeepSearch(settings) as local, aclosing(local.resume(run_id)) as events:
         return await watch.follow(events)
+
+
+async def _rerun(run_id: str, watch: Watch) -> RunEnded | None:
+    from schemas.events import RunStarted
+
+    started = (await _read_journal(lambda journal: journal.events(run_id)))[0].event
+    if not isinstance(started, RunStarted):
+        raise ValueError(f"the journal of run {run_id} does not begin with its start")
+    return await _ask(started.request.model_copy(update={"run_id": ""}), None, watch)
 
 
 async def _with_documents(requested: str, settings: Settings) -> tuple[Settings, str]:

@@ -140,11 +140,12 @@ class Budget(Record):
         return None
 
     def share_left(self) -> float:
-        """Share of the regular budget that is left, 0 to 1, by the scarcest of tokens, time and money."""
-        shares = [
-            self.tokens_left(final=False) / max(1, int(self.limits.tokens * (1 - FINAL_SHARE))),
-            self.seconds_left(final=False) / (self.limits.seconds * (1 - FINAL_SHARE)),
-        ]
+        """Share of the regular budget that is left, 0 to 1, by the scarcer of tokens and money.
+
+        Time is left out: models are told this share, and what they are told must not depend on how fast a machine is, or no
+        recorded run could be replayed. The time limit itself is kept all the same.
+        """
+        shares = [self.tokens_left(final=False) / max(1, int(self.limits.tokens * (1 - FINAL_SHARE)))]
         usd = self.usd_left(final=False)
         if usd is not None and self.limits.usd:
             shares.append(usd / (self.limits.usd * (1 - FINAL_SHARE)))

@@ -10,6 +10,7 @@ from docarray import BaseDoc, DocList
 
 from executors.controller.state import RunState
 from executors.controller.step import unread
+from providers.reader.pages import normalise_url
 from schemas import events as ev
 from schemas.answering import ComposeRequest, Draft, FinalizeRequest
 from schemas.evaluation import Analysis, AnalyzeRequest, EvaluateRequest, Evaluation
@@ -28,7 +29,7 @@ from schemas.planning import (
     UnderstandRequest,
 )
 from schemas.ranking import Candidate, DedupeRequest, DedupeResponse, RankedUrl, Ranking, RankRequest
-from schemas.reading import ReadRequest, ReadResponse
+from schemas.reading import Page, ReadRequest, ReadResponse
 from schemas.research import Message
 from schemas.search import SearchQuery, SearchRequest, SearchResponse, SearchResult
 from schemas.usage import Allowance
@@ -48,13 +49,17 @@ def request_for(effect: Effect, state: RunState) -> BaseDoc:
 def event_for(effect: Effect, response: BaseDoc) -> JournalEvent:
     """The event of a call that succeeded (all kinds but `finalize`, which streams)."""
     if isinstance(response, ReadResponse):
-        page = response.page.model_copy(update={"text": ""})
         return ev.PageRead(
-            effect_id=effect.id, page=page, passages=list(response.passages), links=list(response.links), usage=response.usage
+            effect_id=effect.id,
+            page=response.page.model_copy(update={"text": ""}),
+            passages=list(response.passages),
+            links=list(response.links),
+            images=list(response.images),
+            usage=response.usage,
         )
     if isinstance(response, SearchResponse):
         for result in response.results:
-            result.content = ""  # it is read by the page reader, and would swell journal and stream
+            result.content = ""  # stored as a page; it would swell journal and stream
     event, field = _EVENTS[type(response)]
     return event(effect_id=effect.id, **{field: response})
 
@@ -95,7 +100,7 @@ def _allowance(effect: Effect) -> Allowance:
 
 
 def _date(state: RunState) -> str:
-    return datetime.fromtimestamp(state.budget.now, tz=timezone.utc).date().isoformat()
+    return state.request.today or datetime.fromtimestamp(state.budget.started_at, tz=timezone.utc).date().isoformat()
 
 
 def _earlier_turns(state: RunState) -> DocList[Message]:
@@ -118,6 +123,9 @@ def _rank(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
         boost_hostnames=request.boost_hostnames,
         bad_hostnames=request.bad_hostnames,
         only_hostnames=request.only_hostnames,
+        date=_date(state),
+        fresh=any(criterion == "freshness" for criterion, _ in state.criteria),
+        allowance=allowance,
     )
 
 
@@ -143,7 +151,7 @@ def _decide(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
 
 def _dedupe(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
     reflecting = state.decision is not None and state.decision.action == "reflect"
-    return DedupeRequest(texts=effect.items, existing=list(state.questions if reflecting else state.queries))
+    return DedupeRequest(texts=effect.items, existing=list(state.questions if reflecting else state.queries), allowance=allowance)
 
 
 def _search(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
@@ -179,10 +187,17 @@ def _cluster(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
 
 
 def _read(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
+    url = effect.items[0]
+    key = normalise_url(url)
+    # The text of a delivered page is beside the journal; the interpreter puts it in.
+    delivered = Page(page_id=state.pool[key].page_id, url=key) if state.pool[key].page_id else Page()
     return ReadRequest(
-        url=effect.items[0],
+        url=url,
         question=effect.question,
+        page=delivered,
         corpus=state.request.corpus,
+        failures=int(key in state.failed_reads),
+        with_images=state.request.with_images,
         timeout_seconds=effect.seconds * _STAGE_SHARE,
         allowance=allowance,
     )

@@ -12,6 +12,8 @@ SEARCH_WEIGHT = 1.0
 """What being found by a search, or named by the user, adds to a candidate's weight."""
 LINK_WEIGHT = 0.1
 """What being linked from a page that was read adds."""
+RETRY_WEIGHT = 0.1
+"""Weight of a candidate that could not be read just now."""
 MOST_CANDIDATES = 400
 """A pool never grows beyond this; what is found later is dropped unless it is already there."""
 _DESCRIPTION_CHARACTERS = 300
@@ -23,7 +25,7 @@ Pool = Mapping[str, Candidate]
 
 
 def add(pool: Pool, found: Iterable[Candidate]) -> dict[str, Candidate]:
-    """The pool with `found` added; a candidate that is there already gains weight, and a description when it had none."""
+    """The pool with `found` added; a candidate that is there already gains weight, and whatever it had not of the rest."""
     merged = dict(pool)
     for candidate in found:
         try:
@@ -39,6 +41,8 @@ def add(pool: Pool, found: Iterable[Candidate]) -> dict[str, Candidate]:
             title=(known.title if known else "") or candidate.title,
             description=((known.description if known else "") or candidate.description)[:_DESCRIPTION_CHARACTERS],
             weight=round((known.weight if known else 0.0) + candidate.weight, 6),
+            published=(known.published if known else None) or candidate.published,
+            page_id=(known.page_id if known else "") or candidate.page_id,
         )
     return merged
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import date, datetime, timezone
 
 from docarray import BaseDoc
 
@@ -19,12 +20,14 @@ from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
 from executors.controller.state import RunState, digest, without_document_ids
 from providers.journal.base import Journal, StoredEvent
+from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk
 from schemas.errors import DeepSearchError, InvalidRequest, RunNotFound, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
-from schemas.reading import ReadResponse
+from schemas.reading import Page, ReadRequest, ReadResponse
 from schemas.research import ResearchRequest, RunSummary
+from schemas.search import SearchResponse
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -133,9 +136,13 @@ class Research:
             if effect.kind == "finalize":
                 await self._finalize(effect, request, happened)
                 return
+            if isinstance(request, ReadRequest) and request.page.page_id:
+                request.page = await self._journal.page(run_id, request.page.page_id)
             response = await self._stages.call(f"/{effect.kind}", request, RESPONSES[effect.kind], timeout=effect.seconds)
             if isinstance(response, ReadResponse):
                 await self._journal.save_page(run_id, response.page)
+            if isinstance(response, SearchResponse):
+                await self._save_delivered(run_id, response)
             happened.put_nowait(event_for(effect, response))
         except DeepSearchError as error:
             happened.put_nowait(
@@ -146,6 +153,27 @@ class Research:
             logger.exception("%s failed in run %s", effect.kind, run_id)
             message = f"internal error in {effect.kind}: {type(error).__name__}"
             happened.put_nowait(ev.CallFailed(effect_id=effect.id, code=DeepSearchError.code, message=message))
+
+    async def _save_delivered(self, run_id: str, response: SearchResponse) -> None:
+        """Keep the texts that a search delivered as pages of the run, so that visiting them fetches nothing."""
+        for result in response.results:
+            if not result.content.strip():
+                continue
+            try:
+                url = normalise_url(result.url)
+            except ValueError:
+                continue
+            page = Page(
+                page_id=page_id(url, result.content),
+                url=url,
+                title=result.title,
+                text=result.content,
+                published=result.published,
+                date_source="service" if result.published else None,
+                source=result.source,
+            )
+            await self._journal.save_page(run_id, page)
+            result.page_id = page.page_id
 
     async def _finalize(self, effect: Effect, request: BaseDoc, happened: asyncio.Queue[_Happening]) -> None:
         async for chunk in self._stages.stream("/finalize", request, FinalizeChunk, timeout=effect.seconds):
@@ -186,7 +214,18 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
         raise InvalidRequest("run_id may hold letters, digits, - and _, at most 64", field="run_id")
     if request.max_references < 0:
         raise InvalidRequest("max_references must be 0 or more", field="max_references")
-    return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question})
+    if request.today is not None and not _is_date(request.today):
+        raise InvalidRequest(f"today is {request.today[:40]!r}; it must be a date such as 2026-01-31", field="today")
+    # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
+    today = request.today or datetime.now(timezone.utc).date().isoformat()
+    return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question, "today": today})
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _is_unicode(text: str) -> bool:

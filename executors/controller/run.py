@@ -29,7 +29,7 @@ from executors.controller.budget import Budget
 from executors.controller.searching import after_search, begin_search, end_search, on_clustered, on_rewritten, on_searched, send_queries
 from executors.controller.state import RunState
 from executors.controller.step import call, changed, end, end_step, finish, learned, next_step, noted
-from executors.controller.visiting import begin_visit, end_visit, on_page_read
+from executors.controller.visiting import begin_visit, on_page_read, on_read_failed
 from providers.journal.base import StoredEvent
 from schemas import events as ev
 from schemas.events import Effect, EffectKind, JournalEvent
@@ -167,7 +167,7 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
     """Go on without what is optional, try again what is needed, and end with what there is when that fails too."""
     match effect.kind:
         case "read":
-            return end_visit(changed(state, step_errors=(*state.step_errors, event.message)))
+            return on_read_failed(state, effect, event)
         case "search" if event.code not in _HOPELESS_CODES:
             return after_search(changed(state, step_errors=(*state.step_errors, event.message)))
         case "rewrite":

@@ -46,7 +46,16 @@ def on_searched(state: RunState, effect: Effect, event: ev.Searched) -> RunState
     """Results become candidates."""
     results = event.response.results
     found = (
-        Candidate(id="", url=result.url, title=result.title, description=result.snippet, weight=pool.SEARCH_WEIGHT) for result in results
+        Candidate(
+            id="",
+            url=result.url,
+            title=result.title,
+            description=result.snippet,
+            weight=pool.SEARCH_WEIGHT,
+            published=result.published,
+            page_id=result.page_id,
+        )
+        for result in results
     )
     errors = tuple(error for outcome in event.response.outcomes for error in outcome.errors)
     state = changed(

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from executors.controller.budget import Budget
-from schemas.events import Effect, Limits, Record
+from schemas.events import Effect, Limits, PageRead, Record
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Action, Criterion, Decision, Understanding
 from schemas.ranking import Candidate, RankedUrl
@@ -53,6 +53,7 @@ class RunState(Record):
     # What was found.
     pool: dict[str, Candidate] = Field({}, description="Candidates by normalised URL.")
     visited: tuple[str, ...] = Field((), description="Normalised URLs that were asked for.")
+    failed_reads: tuple[str, ...] = Field((), description="Normalised URLs that failed once and may be tried again.")
     read: tuple[str, ...] = ()
     ranked: tuple[RankedUrl, ...] = ()
     ranked_for: str = Field("", description="Question and pool that `ranked` was made for.")
@@ -72,7 +73,7 @@ class RunState(Record):
 
     # The visit under way.
     step_pages: tuple[str, ...] = ()
-    step_read: tuple[str, ...] = ()
+    step_read: dict[str, PageRead] = Field({}, description="Readings that arrived, by the URL that was asked for.")
 
     usage_by_stage: dict[str, int] = Field({}, description="Tokens by endpoint.")
     answer: ResearchAnswer | None = None

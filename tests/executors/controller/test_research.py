@@ -357,6 +357,8 @@ async def test_a_run_that_learns_nothing_ends(runner: Runner) -> None:
         ("max_llm_calls", {"max_llm_calls": 0}),
         ("max_searches", {"max_searches": -1}),
         ("messages", {"messages": DocList[Message]([Message(role="user", content="x"), Message(role="assistant", content="y")])}),
+        ("today", {"today": "tomorrow"}),
+        ("today", {"today": "20260131"}),
     ],
 )
 async def test_bad_requests_name_their_field(runner: Runner, field: str, request_fields: dict[str, Any]) -> None:
