@@ -43,7 +43,7 @@ def flow_variables(settings: Settings) -> dict[str, str]:
     single = ("host", "stage_host", "grpc_port", "http_port", "page_reader_replicas", *(f"{stage}_port" for stage in STAGES))
     variables = {f"DEEPSEARCH_{name.upper()}": str(getattr(settings, f"deepsearch_{name}")) for name in single}
     # A list for jina, which splits it; the setting itself is a string with commas.
-    return variables | {"DEEPSEARCH_PAGE_READER_PORT_LIST": f"[{','.join(ports)}]"}
+    return variables | {"DEEPSEARCH_PAGE_READER_PORT": ports[0], "DEEPSEARCH_PAGE_READER_PORT_LIST": f"[{','.join(ports)}]"}
 
 
 def set_defaults() -> None:

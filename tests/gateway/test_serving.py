@@ -144,3 +144,16 @@ def test_a_signal_lets_the_stream_in_flight_finish_and_leaves_no_process(number:
         process.communicate(timeout=10)
         assert process.returncode == 0
         assert flow_process.processes_of(process.pid) == []
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_every_page_reader_listens_where_the_controller_looks_for_it(replicas: int, tmp_path: Path) -> None:
+    ports = flow_process.free_ports(replicas)
+    named = flow_process.free_port_settings() | {
+        "DEEPSEARCH_PAGE_READER_REPLICAS": str(replicas),
+        "DEEPSEARCH_PAGE_READER_PORTS": ",".join(map(str, ports)),
+    }
+    with serving(flow_process.HERE / "echo_flow.yml", tmp_path, **named) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("DeepSearch is ready")
+        assert len({flow_process.listener(port) for port in ports}) == replicas
