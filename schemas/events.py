@@ -226,13 +226,16 @@ class AnswerDelta(Record):
 
     type: Literal["answer_delta"] = "answer_delta"
     text: str
+    offset: int = Field(0, description="Characters of the answer before this piece; 0: the answer begins, perhaps anew.")
 
 
 class RunEnded(Record):
     """The last event of every stream: how the run ended. Streamed only: it follows from the events before it."""
 
     type: Literal["run_ended"] = "run_ended"
-    outcome: Literal["finished", "failed", "cancelled"]
+    outcome: Literal["finished", "failed", "cancelled", "interrupted"] = Field(
+        description="interrupted: the run stopped before its end and can be resumed."
+    )
     answer: Optional[ResearchAnswer] = Field(None, description="Also for failed and cancelled runs, when there is anything to say.")
     code: str = Field("", description="failed: code of the error.")
     message: str = Field("", description="failed: one line naming the cause and the fix.")

@@ -66,6 +66,8 @@ class ResearchRequest(BaseDoc):
     """Folder of documents to search; empty: the configured one."""
     with_images: bool = False
     """True: the images of the pages that are read are collected too."""
+    background: bool = False
+    """Set by the controller for runs that nobody waits for."""
     today: Optional[str] = None
     """Date that the run takes for today (ISO 8601), as when a recorded run is replayed; None: the date of its start."""
 
@@ -121,6 +123,17 @@ class RunQuery(BaseDoc):
     run_id: str = ""
     """Empty: the newest runs."""
     limit: int = 20
+    after: int = 0
+    """For `/events`: sequence of the last event that is known already."""
+    after_offset: int = 0
+    """For `/events`: characters of the answer that are known already, when it was being written after that event."""
+
+
+class PageQuery(BaseDoc):
+    """Which page of a run is wanted."""
+
+    run_id: str = ""
+    page_id: str = ""
 
 
 class RunSummary(BaseDoc):
@@ -135,6 +148,19 @@ class RunSummary(BaseDoc):
     seconds: float = 0.0
     steps: int = 0
     total_tokens: int = 0
+    background: bool = False
+    """True: it goes on without a client, and after a restart of the controller."""
+
+
+class RunReport(BaseDoc):
+    """A run as far as it has come."""
+
+    run: RunSummary = RunSummary()
+    answer: Optional[ResearchAnswer] = None
+    """Only of a run that has ended and found something to say."""
+    code: str = ""
+    """failed: code of the error."""
+    message: str = ""
 
 
 class RunList(BaseDoc):

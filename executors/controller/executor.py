@@ -6,13 +6,15 @@ from typing import Any, AsyncGenerator, Dict, Optional
 
 from jina import Executor, requests
 
+from executors.controller.jobs import Jobs
 from executors.controller.remote_stages import RemoteStages
 from executors.controller.research import Research
 from providers.journal import create_journal
 from schemas import events as ev
 from schemas.errors import DeepSearchError, from_code
 from schemas.events import ResearchEvent
-from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
+from schemas.reading import Page
+from schemas.research import PageQuery, ResearchAnswer, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 from schemas.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class Controller(Executor):
         self._journal = create_journal(self._settings)
         self._stages = RemoteStages(self._settings)
         self._research = Research(self._stages, self._journal, self._settings)
+        self._jobs = Jobs(self._research, self._journal, self._stages)
+        self._jobs.recover()
 
     @requests(on="/research/stream")
     async def research_stream(self, doc: ResearchRequest, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
@@ -69,6 +73,28 @@ class Controller(Executor):
             raise from_code(ended.get("code", ""), ended.get("message", ""))
         return ResearchAnswer(**ended["answer"])
 
+    @requests(on="/submit")
+    async def submit(self, doc: ResearchRequest, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
+        """Begin a run that nobody waits for; `/events` follows it."""
+        return await self._jobs.submit(doc)
+
+    @requests(on="/events")
+    async def events(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
+        """Stream a run's events after the one that is named, past ones and those to come; the last is `run_ended`."""
+        async with aclosing(_never_raising(self._research.follow(doc.run_id, doc.after, doc.after_offset))) as events:
+            async for event in events:
+                yield event
+
+    @requests(on="/run")
+    async def run(self, doc: RunQuery, **kwargs) -> RunReport:  # type: ignore[no-untyped-def]
+        """A run as far as it has come, with its answer when it has ended."""
+        return await self._research.report(doc.run_id)
+
+    @requests(on="/page")
+    async def page(self, doc: PageQuery, **kwargs) -> Page:  # type: ignore[no-untyped-def]
+        """A page as it was read in a run."""
+        return await self._journal.page(doc.run_id, doc.page_id)
+
     @requests(on="/runs")
     async def runs(self, doc: RunQuery, **kwargs) -> RunList:  # type: ignore[no-untyped-def]
         """The newest runs, or the one that is asked for."""
@@ -78,10 +104,11 @@ class Controller(Executor):
     @requests(on="/cancel")
     async def cancel(self, doc: RunQuery, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
         """Stop a run for good."""
-        self._research.cancel(doc.run_id)
+        await self._research.cancel(doc.run_id)
         return await self._journal.summary(doc.run_id)
 
     async def close(self) -> None:
         """Release connections and the journal."""
+        await self._jobs.close()
         await self._stages.close()
         await self._journal.close()

@@ -56,6 +56,10 @@ class LocalStages:
         finally:
             await pieces.aclose()
 
+    async def ready(self) -> bool:
+        """See `Stages.ready`."""
+        return True
+
     async def close(self) -> None:
         """Close every Executor and wait for those that close in their own time."""
         for executor in self._executors.values():

@@ -57,6 +57,10 @@ class RemoteStages:
         async for piece in self._client(endpoint).stream(endpoint, request, returns, timeout):
             yield piece
 
+    async def ready(self) -> bool:
+        """See `Stages.ready`."""
+        return all(await asyncio.gather(*(client.ready() for client in self._clients.values())))
+
     async def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
@@ -145,6 +149,12 @@ class _StageClient:
                 call.cancel()  # no effect on one that is over
             return
         raise self._unreachable(endpoint, deadline, timeout)
+
+    async def ready(self) -> bool:
+        for replica in self._in_turn():
+            if await replica.connected(CONNECT_SECONDS):
+                return True
+        return False
 
     async def close(self) -> None:
         for replica in self._replicas:

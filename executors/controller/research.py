@@ -16,6 +16,7 @@ from docarray import BaseDoc
 
 from executors.controller.budget import limits_of
 from executors.controller.effects import RESPONSES, event_for, request_for
+from executors.controller.following import Followers
 from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
 from executors.controller.state import RunState, digest, without_document_ids
@@ -23,10 +24,10 @@ from providers.journal.base import Journal, StoredEvent
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk
-from schemas.errors import DeepSearchError, InvalidRequest, RunNotFound, StageUnavailable
+from schemas.errors import DeepSearchError, InvalidRequest, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
 from schemas.reading import Page, ReadRequest, ReadResponse
-from schemas.research import ResearchRequest, RunSummary
+from schemas.research import ResearchRequest, RunReport, RunSummary
 from schemas.search import SearchResponse
 from schemas.settings import Settings
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _Happening = JournalEvent | ev.AnswerDelta
 
+_ELSEWHERE_SECONDS = 0.5
+"""Pause between looks at the journal of a run that another process drives."""
 MOST_QUESTION_CHARACTERS = 20_000
 MOST_CONVERSATION_CHARACTERS = 400_000
 MOST_HOSTNAMES = 100
@@ -48,13 +51,14 @@ class Research:
         self._journal = journal
         self._settings = settings
         self._active: dict[str, asyncio.Queue[_Happening]] = {}
+        self._followers = Followers()
 
-    async def run(self, request: ResearchRequest) -> AsyncGenerator[ResearchEvent, None]:
+    async def run(self, request: ResearchRequest, *, background: bool = False) -> AsyncGenerator[ResearchEvent, None]:
         """Answer a question and stream what happens; the last event is `run_ended`.
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
-        request = _checked(request)
+        request = _checked(request).model_copy(update={"background": background})
         started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings)), time.time()
         state = begin(started, now)
         await self._journal.create(_summary(state))
@@ -71,7 +75,7 @@ class Research:
         """
         state = replay(await self._journal.events(run_id))
         if state.outcome != "running":
-            yield _on_the_wire(state, time.time(), _ended(state))
+            yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
             return
         if run_id in self._active:
             raise InvalidRequest(f"run {run_id} is under way", field="run_id")
@@ -82,36 +86,102 @@ class Research:
             async for event in events:
                 yield event
 
-    def cancel(self, run_id: str) -> None:
-        """Stop a run of this process for good. Raises `RunNotFound` when it is not under way here."""
-        if run_id not in self._active:
-            raise RunNotFound(f"run {run_id!r} is not under way here", field="run_id")
-        self._active[run_id].put_nowait(ev.RunCancelled())
+    async def follow(self, run_id: str, after: int = 0, after_offset: int = 0) -> AsyncGenerator[ResearchEvent, None]:
+        """The events of a run after the one with sequence `after`, past ones and those to come, each once; the last is `run_ended`.
+
+        Watching changes nothing: who leaves stops nothing. `after_offset` is how much of the answer is known already, when it
+        was being written after that event. Raises `RunNotFound`.
+        """
+        known = after
+        while True:
+            with self._followers.following(run_id) as follower:
+                here = run_id in self._active
+                for stored in await self._journal.events(run_id, after):
+                    yield _on_the_wire(run_id, stored.sequence, stored.time, stored.event)
+                    after = stored.sequence
+                if here:
+                    async for event in follower.events():
+                        if event.type == "run_ended":
+                            yield event
+                            return
+                        if event.type == "answer_delta" and event.sequence >= after:
+                            news = _unknown(event, after_offset if event.sequence == known else 0)
+                            if news is not None:
+                                yield news
+                        elif event.sequence > after:
+                            yield event
+                            after = event.sequence
+                    continue  # it has stopped here, or was quicker than who reads: the journal tells the rest
+            summary = await self._journal.summary(run_id)
+            if summary.state != "running":
+                rest = await self._journal.events(run_id, after)
+                if not rest:
+                    yield _on_the_wire(run_id, after, time.time(), await self._end_of(run_id, summary))
+                    return
+            else:
+                await asyncio.sleep(_ELSEWHERE_SECONDS)
+
+    async def report(self, run_id: str) -> RunReport:
+        """A run as far as it has come. Raises `RunNotFound`."""
+        summary = await self._journal.summary(run_id)
+        if summary.state in ("running", "interrupted"):
+            return RunReport(run=summary)
+        ended = await self._end_of(run_id, summary)
+        return RunReport(run=summary, answer=ended.answer, code=ended.code, message=ended.message)
+
+    async def _end_of(self, run_id: str, summary: RunSummary) -> ev.RunEnded:
+        if summary.state == "interrupted":
+            return ev.RunEnded(outcome="interrupted", message=f"run {run_id} was interrupted; it can be resumed")
+        return _ended(replay(await self._journal.events(run_id)))
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop a run for good; one that has ended stays as it is. Raises `RunNotFound`, or `InvalidRequest` when it runs elsewhere."""
+        if run_id in self._active:
+            self._active[run_id].put_nowait(ev.RunCancelled())
+            return
+        state = replay(await self._journal.events(run_id))
+        if state.outcome != "running":
+            return
+        await self._journal.claim(run_id)
+        cancelled = self._next(state, ev.RunCancelled())
+        state = await self._record(state, cancelled)
+        await self._journal.update(_summary(state), digest(state))
 
     async def _drive(self, state: RunState, first: StoredEvent) -> AsyncGenerator[ResearchEvent, None]:
+        """The events of a run, which those who follow it get too."""
+        run_id = state.request.run_id
+        try:
+            async with aclosing(self._loop(state, first)) as events:
+                async for event in events:
+                    self._followers.publish(event)
+                    yield event
+        finally:
+            self._followers.leave(run_id)
+
+    async def _loop(self, state: RunState, first: StoredEvent) -> AsyncGenerator[ResearchEvent, None]:
         """The loop: make every call that may be made, wait for the next thing to happen, apply it."""
         run_id = state.request.run_id
         happened: asyncio.Queue[_Happening] = asyncio.Queue()
         calls: dict[str, asyncio.Task[None]] = {}
         self._active[run_id] = happened
         try:
-            yield _on_the_wire(state, first.time, first.event)
+            yield _on_the_wire(run_id, first.sequence, first.time, first.event)
             while state.outcome == "running":
                 for effect in next_effects(state):
                     called = self._next(state, ev.StageCalled(effect=effect))
                     request = request_for(effect, state)
                     state = await self._record(state, called)
-                    yield _on_the_wire(state, called.time, called.event)
+                    yield _on_the_wire(run_id, called.sequence, called.time, called.event)
                     calls[effect.id] = asyncio.create_task(self._perform(run_id, effect, request, happened))
                 event = await happened.get()
                 if isinstance(event, ev.AnswerDelta):
-                    yield _on_the_wire(state, time.time(), event)
+                    yield _on_the_wire(run_id, state.sequence, time.time(), event)
                     continue
                 stored = self._next(state, event)
                 state = await self._record(state, stored)
-                yield _on_the_wire(state, stored.time, event)
+                yield _on_the_wire(run_id, stored.sequence, stored.time, event)
             await self._journal.update(_summary(state), digest(state))
-            yield _on_the_wire(state, time.time(), _ended(state))
+            yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
         finally:
             del self._active[run_id]
             for task in calls.values():
@@ -176,9 +246,11 @@ class Research:
             result.page_id = page.page_id
 
     async def _finalize(self, effect: Effect, request: BaseDoc, happened: asyncio.Queue[_Happening]) -> None:
+        written = 0
         async for chunk in self._stages.stream("/finalize", request, FinalizeChunk, timeout=effect.seconds):
             if chunk.delta:
-                happened.put_nowait(ev.AnswerDelta(text=chunk.delta))
+                happened.put_nowait(ev.AnswerDelta(text=chunk.delta, offset=written))
+                written += len(chunk.delta)
             if chunk.done:
                 final = ev.Finalized(
                     effect_id=effect.id,
@@ -247,6 +319,7 @@ def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:
         seconds=round(state.budget.elapsed, 3),
         steps=state.total_step,
         total_tokens=state.budget.spent.total_tokens,
+        background=state.request.background,
     )
 
 
@@ -254,7 +327,17 @@ def _ended(state: RunState) -> ev.RunEnded:
     return ev.RunEnded(outcome=state.outcome, answer=state.answer, code=state.error_code, message=state.error_message)
 
 
-def _on_the_wire(state: RunState, now: float, event: _Happening | ev.RunEnded) -> ResearchEvent:
+def _on_the_wire(run_id: str, sequence: int, now: float, event: _Happening | ev.RunEnded) -> ResearchEvent:
     """The event for clients, without the fields that have their default and without document ids."""
     data = json.loads(without_document_ids(event.model_dump_json(exclude={"type"}, exclude_defaults=True)))
-    return ResearchEvent(run_id=state.request.run_id, sequence=state.sequence, time=now, type=event.type, data=data)
+    return ResearchEvent(run_id=run_id, sequence=sequence, time=now, type=event.type, data=data)
+
+
+def _unknown(event: ResearchEvent, known: int) -> ResearchEvent | None:
+    """The part of an `answer_delta` after the first `known` characters of the answer, None when there is none."""
+    offset, text = event.data.get("offset", 0), event.data["text"]
+    if offset + len(text) <= known:
+        return None
+    if offset >= known:
+        return event
+    return event.model_copy(update={"data": {"text": text[known - offset :], "offset": known}})

@@ -47,6 +47,10 @@ class Stages(Protocol):
         """Send `request` and yield the answer's pieces as they come. Raises as `call` does."""
         ...
 
+    async def ready(self) -> bool:
+        """Whether every stage can be reached."""
+        ...
+
     async def close(self) -> None:
         """Release connections and processes."""
         ...

@@ -42,8 +42,8 @@ class Journal(Protocol):
         """Become the owner of an interrupted run. Raises `RunNotFound`, or `InvalidRequest` when it has an owner that lives."""
         ...
 
-    async def events(self, run_id: str) -> list[StoredEvent]:
-        """All events in order. Raises `RunNotFound`."""
+    async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
+        """The events after that sequence number, in order. Raises `RunNotFound`."""
         ...
 
     async def summary(self, run_id: str) -> RunSummary:

@@ -105,14 +105,14 @@ class SQLiteJournal:
                 return
         raise InvalidRequest(f"run {run_id} is under way", field="run_id")
 
-    async def events(self, run_id: str) -> list[StoredEvent]:
-        """All events in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
+    async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
+        """The events after a sequence number, in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
         with self._errors():
             rows = self._connection.execute(
-                "SELECT sequence, time, event FROM events WHERE run_id = ? ORDER BY sequence", (run_id,)
+                "SELECT sequence, time, event FROM events WHERE run_id = ? AND sequence > ? ORDER BY sequence", (run_id, after)
             ).fetchall()
         if not rows:
-            raise RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
+            self._row(run_id)
         try:
             return [StoredEvent(sequence, at, JOURNAL_EVENT.validate_json(event)) for sequence, at, event in rows]
         except ValueError as error:

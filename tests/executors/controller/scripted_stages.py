@@ -73,6 +73,9 @@ class ScriptedStages:
         for chunk in answer(request):
             yield chunk
 
+    async def ready(self) -> bool:
+        return True
+
     async def close(self) -> None:
         pass
 

@@ -397,10 +397,10 @@ async def test_cancel_stops_the_calls(runner: Runner) -> None:
     stages = ScriptedStages(decide=[hanging])
     research = Research(stages, runner.journal, runner.settings)
     with pytest.raises(RunNotFound):
-        research.cancel("r1")
+        await research.cancel("r1")
     run = asyncio.create_task(collect(research.run(ResearchRequest(question="q", run_id="r1"))))
     await hanging.begun.wait()
-    research.cancel("r1")
+    await research.cancel("r1")
     events = await run
     assert events[-1].data["outcome"] == "cancelled" and stages.cancelled == ["decide"]
     assert (await runner.journal.summary("r1")).state == "cancelled"
