@@ -77,6 +77,7 @@ class RunStarted(Record):
     type: Literal["run_started"] = "run_started"
     request: ResearchRequest
     limits: Limits
+    background: bool = Field(False, description="It goes on without a client, and after a restart of the controller.")
 
 
 class StageCalled(Record):

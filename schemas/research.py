@@ -66,8 +66,6 @@ class ResearchRequest(BaseDoc):
     """Folder of documents to search; empty: the configured one."""
     with_images: bool = False
     """True: the images of the pages that are read are collected too."""
-    background: bool = False
-    """Set by the controller for runs that nobody waits for."""
     today: Optional[str] = None
     """Date that the run takes for today (ISO 8601), as when a recorded run is replayed; None: the date of its start."""
 

@@ -58,8 +58,8 @@ class Research:
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
-        request = _checked(request).model_copy(update={"background": background})
-        started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings)), time.time()
+        request = _checked(request)
+        started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings), background=background), time.time()
         state = begin(started, now)
         await self._journal.create(_summary(state))
         first = StoredEvent(1, now, started)
@@ -319,7 +319,7 @@ def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:
         seconds=round(state.budget.elapsed, 3),
         steps=state.total_step,
         total_tokens=state.budget.spent.total_tokens,
-        background=state.request.background,
+        background=state.background,
     )
 
 

@@ -92,6 +92,7 @@ def begin(started: ev.RunStarted, time: float) -> RunState:
         named += pool.urls_in_text(question)
     state = RunState(
         request=request,
+        background=started.background,
         budget=Budget(limits=started.limits, started_at=time, now=time),
         question=question,
         current_question=question,

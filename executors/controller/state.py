@@ -25,6 +25,7 @@ class RunState(Record):
     request: ResearchRequest
     budget: Budget
     question: str = Field(description="The question, trimmed.")
+    background: bool = Field(False, description="Nobody waits for it.")
     outcome: Outcome = "running"
     stop_reason: StopReason | None = None
     sequence: int = Field(0, description="How many events were applied.")

@@ -184,7 +184,7 @@ async def test_jobs_survive_their_process_and_other_runs_wait_to_be_resumed(jour
 
     stages = ScriptedStages(decide=[hanging])
     runs = research(stages, journal)
-    asked = runs.run(ResearchRequest(question="q", run_id="asked", background=True))
+    asked = runs.run(ResearchRequest(question="q", run_id="asked"))
     await anext(asked)
     await asked.aclose()
     jobs = Jobs(runs, journal, stages)
