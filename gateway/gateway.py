@@ -18,7 +18,9 @@ from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 import gateway.errors
 import gateway.health
+import gateway.jobs
 import gateway.streams
+from gateway.calls import StageCalls
 from gateway.jina_patches import EndpointStreamer
 from schemas.errors import DeepSearchError
 from schemas.settings import get_settings
@@ -104,6 +106,7 @@ class Http(HTTPServer):
         app.router.on_shutdown.clear()  # jina's hook closes the connections to the stages, which gRPC calls may still use
         gateway.errors.install(app)
         gateway.streams.install(app, self.streamer)
+        gateway.jobs.install(app, StageCalls(self.streamer))
         gateway.health.install(app, addresses(self.runtime_args))
         return app
 

@@ -1,0 +1,33 @@
+"""Calls from the gateway's own routes to the stages of the Flow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from docarray import BaseDoc, DocList
+
+from gateway.jina_patches import EndpointStreamer
+
+Result = TypeVar("Result", bound=BaseDoc)
+
+
+class StageCalls:
+    """Calls a stage by endpoint, typed. A failure is the stage's own error of `schemas.errors`."""
+
+    def __init__(self, streamer: EndpointStreamer) -> None:
+        self._streamer = streamer
+
+    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
+        """Send `request` to the stage that binds a unary `endpoint` and return its answer."""
+        self._streamer.check(endpoint, streams=False)
+        documents = DocList[type(request)]([request])  # type: ignore[misc, operator]
+        async for answer in self._streamer.stream_docs(docs=documents, exec_endpoint=endpoint, return_type=DocList[returns]):  # type: ignore[valid-type]
+            result: Result = answer[0]
+            return result
+        raise AssertionError(f"{endpoint} gave no answer")
+
+    async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncIterator[Result]:
+        """Send `request` to the stage that binds a streaming `endpoint` and yield what comes. Closing the iterator stops the stage."""
+        async for answer, _ in self._streamer.stream_doc(doc=request, exec_endpoint=endpoint, return_type=returns):
+            yield answer

@@ -1,0 +1,47 @@
+"""Server-sent events: their frames, and a stream that stays alive while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from fastapi.responses import StreamingResponse
+
+HEARTBEAT_SECONDS = 15.0
+"""Longest silence on a stream; proxies give up after 30 to 60 seconds of it."""
+_COMMENT = b": keep-alive\n\n"
+
+
+def frame(data: str, *, event: str = "", event_id: str = "") -> bytes:
+    """One event; `data` holds no line breaks, as JSON does not."""
+    lines = [f"id: {event_id}"] if event_id else []
+    lines += [f"event: {event}"] if event else []
+    return "\n".join([*lines, f"data: {data}", "", ""]).encode("utf-8", "replace")
+
+
+async def with_heartbeat(frames: AsyncGenerator[bytes, None], seconds: float = HEARTBEAT_SECONDS) -> AsyncGenerator[bytes, None]:
+    """The frames, and a comment whenever there was none for `seconds`. Closing it closes `frames` too."""
+    pending: asyncio.Task[bytes] | None = None
+    try:
+        while True:
+            pending = pending or asyncio.ensure_future(anext(frames))
+            done, _ = await asyncio.wait({pending}, timeout=seconds)
+            if not done:
+                yield _COMMENT
+                continue
+            try:
+                current, pending = pending.result(), None
+            except StopAsyncIteration:
+                return
+            yield current
+    finally:
+        if pending is not None and not pending.done():
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)
+        await frames.aclose()
+
+
+def response(frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
+    """The HTTP response that carries `frames`, unbuffered and uncached."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(with_heartbeat(frames), media_type="text/event-stream", headers=headers)
