@@ -24,11 +24,23 @@ StopReason = Literal[
 ]
 
 
+class Attachment(BaseDoc):
+    """A file that came with a message."""
+
+    name: str = ""
+    media_type: str = ""
+    """As the sender states it, such as `application/pdf` or `image/png`; what it really is, is found out."""
+    content: str = ""
+    """The file in base64."""
+
+
 class Message(BaseDoc):
-    """One turn of a conversation, as plain text."""
+    """One turn of a conversation. System messages say how answers are to be written and what they are to be about."""
 
     role: Literal["system", "user", "assistant"] = "user"
     content: str = ""
+    attachments: DocList[Attachment] = DocList[Attachment]()
+    """Images and documents of a user's turn."""
 
 
 class ResearchRequest(BaseDoc):
@@ -64,6 +76,8 @@ class ResearchRequest(BaseDoc):
     search_provider: Optional[str] = None
     corpus: str = ""
     """Folder of documents to search; empty: the configured one."""
+    json_schema: str = ""
+    """JSON Schema, as text, that the answer is also wanted in; empty: only the text."""
     with_images: bool = False
     """True: the images of the pages that are read are collected too."""
     today: Optional[str] = None
@@ -97,6 +111,10 @@ class ResearchAnswer(BaseDoc):
     stop_reason: StopReason
     mode: Literal["model", "extractive"]
     """`extractive`: no language model was used; the text is made of verbatim passages."""
+    json_text: str = ""
+    """The answer as JSON that fits `json_schema`; empty when none was asked for, or none could be made."""
+    json_error: str = ""
+    """Why there is no JSON although it was asked for."""
     direct: bool = False
     """True when the first step answered without reading anything."""
     notice: str = ""
