@@ -27,6 +27,24 @@ class Draft(BaseDoc):
     usage: Usage = Usage()
 
 
+class StructureRequest(BaseDoc):
+    """A finished answer that is wanted as JSON too."""
+
+    question: str = ""
+    text: str = ""
+    json_schema: str = ""
+    """JSON Schema, as text; its root is an object."""
+    allowance: Allowance = Allowance()
+
+
+class StructuredAnswer(BaseDoc):
+    """The same answer as JSON."""
+
+    json_text: str = ""
+    """Fits the schema."""
+    usage: Usage = Usage()
+
+
 class FinalizeRequest(BaseDoc):
     """A draft to finish; when it is empty the answer is first composed from the knowledge, the best that it allows."""
 

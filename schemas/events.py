@@ -10,7 +10,7 @@ from typing import Annotated, Any, Dict, List, Literal, Optional, Union
 from docarray import BaseDoc
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from schemas.answering import Draft
+from schemas.answering import Draft, StructuredAnswer
 from schemas.evaluation import Analysis, Evaluation
 from schemas.planning import Clustering, CodeResult, Decision, Rewriting, Understanding
 from schemas.ranking import DedupeResponse, Ranking
@@ -33,6 +33,7 @@ EffectKind = Literal[
     "evaluate",
     "analyze",
     "finalize",
+    "structure",
 ]
 """What a run can ask of the stages; `/` plus the kind is the endpoint."""
 
@@ -210,6 +211,14 @@ class Finalized(Record):
     usage: Usage = Usage()
 
 
+class Structured(Record):
+    """The answer is there as JSON too."""
+
+    type: Literal["structured"] = "structured"
+    effect_id: str
+    answer: StructuredAnswer
+
+
 class RunResumed(Record):
     """An interrupted run goes on; calls that were in flight are made again."""
 
@@ -260,6 +269,7 @@ JournalEvent = Annotated[
         Evaluated,
         Analyzed,
         Finalized,
+        Structured,
         RunResumed,
         RunCancelled,
     ],
@@ -298,5 +308,6 @@ RESULT_OF_EFFECT: dict[str, str] = {
     "evaluate": "evaluated",
     "analyze": "analyzed",
     "finalize": "finalized",
+    "structure": "structured",
 }
 """The event with which each kind of effect succeeds."""

@@ -6,8 +6,9 @@ from typing import Any, AsyncGenerator, Optional
 from jina import Executor, requests
 
 from executors.answer_finalizer.finalizing import compose, finalize
+from executors.answer_finalizer.structuring import structure
 from providers.llm import create_model
-from schemas.answering import ComposeRequest, Draft, FinalizeChunk, FinalizeRequest
+from schemas.answering import ComposeRequest, Draft, FinalizeChunk, FinalizeRequest, StructuredAnswer, StructureRequest
 from schemas.settings import Settings, get_settings
 
 
@@ -29,6 +30,11 @@ class AnswerFinalizer(Executor):
         """The finished answer: deltas as they are written, then one chunk with `done`."""
         async for chunk in finalize(doc, self._model, self._settings):
             yield chunk
+
+    @requests(on="/structure")
+    async def structure(self, doc: StructureRequest, **kwargs: Any) -> StructuredAnswer:
+        """A finished answer as JSON that fits a schema."""
+        return await structure(doc, self._model)
 
     def close(self) -> "asyncio.Task[None]":
         """Start releasing connections; jina does not wait for it, others await what is returned."""

@@ -25,8 +25,9 @@ _DIRECT = "Answered directly: no page was read for it."
 _UNCITED = "No source that was read is cited for this answer."
 
 
-def answer_of(state: RunState, final: Finalized | None) -> ResearchAnswer:
-    """The answer of a run that has ended, with its account of what was spent and read; without `final` its text is empty."""
+def answer_of(state: RunState) -> ResearchAnswer:
+    """The answer of a run that has ended, with its account of what was spent and read; its text is empty when it ended before that."""
+    final = state.final
     visited = {state.pool[key].url for key in state.visited if key in state.pool}
     return ResearchAnswer(
         id="",
@@ -36,6 +37,8 @@ def answer_of(state: RunState, final: Finalized | None) -> ResearchAnswer:
         references=DocList[Reference](final.references if final else []),
         stop_reason=state.stop_reason or "error",
         mode=state.understanding.mode,
+        json_text=state.json_text,
+        json_error=state.json_error,
         direct=state.draft_is_direct,
         notice=_notice(state, final) if final else "",
         usage=state.budget.spent,

@@ -70,7 +70,18 @@ def after_rejection(state: RunState) -> RunState:
 
 
 def on_finalized(state: RunState, effect: Effect, event: ev.Finalized) -> RunState:
-    """The run is finished."""
+    """The run is finished, unless the answer is wanted as JSON too."""
+    state = changed(state, final=event)
     if event.composed_by == "rules" and not event.references and state.request.max_references:
         state = changed(state, stop_reason="no_evidence")
-    return end(state, "finished", event)
+    if not state.request.json_schema:
+        return end(state, "finished")
+    if not state.uses_model or state.model_failed:
+        reason = "the language model failed" if state.uses_model else "no language model is configured (LLM_MODEL)"
+        return end(changed(state, json_error=f"an answer as JSON needs a language model, but {reason}"), "finished")
+    return call(state, "structure")
+
+
+def on_structured(state: RunState, effect: Effect, event: ev.Structured) -> RunState:
+    """The run is finished."""
+    return end(changed(state, json_text=event.answer.json_text), "finished")

@@ -12,7 +12,7 @@ from executors.controller.state import RunState
 from executors.controller.step import unread
 from providers.reader.pages import normalise_url
 from schemas import events as ev
-from schemas.answering import ComposeRequest, Draft, FinalizeRequest
+from schemas.answering import ComposeRequest, Draft, FinalizeRequest, StructuredAnswer, StructureRequest
 from schemas.evaluation import Analysis, AnalyzeRequest, EvaluateRequest, Evaluation
 from schemas.events import Effect, EffectKind, JournalEvent
 from schemas.knowledge import DiaryEntry, Knowledge
@@ -77,6 +77,7 @@ RESPONSES: dict[EffectKind, type[BaseDoc]] = {
     "compose": Draft,
     "evaluate": Evaluation,
     "analyze": Analysis,
+    "structure": StructuredAnswer,
 }
 """What each kind of call answers with."""
 
@@ -92,6 +93,7 @@ _EVENTS: dict[type[BaseDoc], tuple[Callable[..., JournalEvent], str]] = {
     Draft: (ev.Composed, "draft"),
     Evaluation: (ev.Evaluated, "evaluation"),
     Analysis: (ev.Analyzed, "analysis"),
+    StructuredAnswer: (ev.Structured, "answer"),
 }
 
 
@@ -104,8 +106,8 @@ def _date(state: RunState) -> str:
 
 
 def _earlier_turns(state: RunState) -> DocList[Message]:
-    """The conversation without the question, which travels by itself, and without system turns."""
-    turns = [message for message in state.request.messages if message.role != "system"]
+    """The conversation without the question, which travels by itself, and without attachments, which were read."""
+    turns = [Message(role=message.role, content=message.content) for message in state.request.messages]
     if turns and turns[-1].content.strip() == state.question:
         turns = turns[:-1]
     return DocList[Message](turns)
@@ -251,6 +253,11 @@ def _finalize(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
     )
 
 
+def _structure(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
+    text = state.final.text if state.final else ""
+    return StructureRequest(question=state.question, text=text, json_schema=state.request.json_schema, allowance=allowance)
+
+
 _REQUESTS: dict[EffectKind, Callable[[Effect, RunState, Allowance], Any]] = {
     "understand": _understand,
     "rank": _rank,
@@ -265,4 +272,5 @@ _REQUESTS: dict[EffectKind, Callable[[Effect, RunState, Allowance], Any]] = {
     "evaluate": _evaluate,
     "analyze": _analyze,
     "finalize": _finalize,
+    "structure": _structure,
 }

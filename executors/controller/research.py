@@ -21,6 +21,7 @@ from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
 from executors.controller.state import RunState, digest, without_document_ids
 from providers.journal.base import Journal, StoredEvent
+from providers.json_schemas import JsonSchema
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk
@@ -288,6 +289,8 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
         raise InvalidRequest("max_references must be 0 or more", field="max_references")
     if request.today is not None and not _is_date(request.today):
         raise InvalidRequest(f"today is {request.today[:40]!r}; it must be a date such as 2026-01-31", field="today")
+    if request.json_schema:
+        JsonSchema(request.json_schema)
     # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
     today = request.today or datetime.now(timezone.utc).date().isoformat()
     return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question, "today": today})

@@ -24,7 +24,7 @@ from typing import Any
 from docarray import BaseDoc
 
 from executors.controller import pool
-from executors.controller.answering import after_rejection, judge, on_analyzed, on_composed, on_evaluated, on_finalized
+from executors.controller.answering import after_rejection, judge, on_analyzed, on_composed, on_evaluated, on_finalized, on_structured
 from executors.controller.budget import Budget
 from executors.controller.searching import after_search, begin_search, end_search, on_clustered, on_rewritten, on_searched, send_queries
 from executors.controller.state import RunState
@@ -183,6 +183,8 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return end_step(state, progress=False, blocked=("coding",))
         case "analyze":
             return after_rejection(state)
+        case "structure":
+            return end(changed(state, json_error=event.message), "finished")
         case "finalize":
             return _retry(state, effect, event)
     if event.code == "budget_exceeded":
@@ -231,4 +233,5 @@ _ON_RESULT: dict[EffectKind, Callable[[RunState, Effect, Any], RunState]] = {
     "evaluate": on_evaluated,
     "analyze": on_analyzed,
     "finalize": on_finalized,
+    "structure": on_structured,
 }

@@ -23,6 +23,7 @@ STAGE_OF_ENDPOINT: dict[str, str] = {
     "/analyze": "evaluator",
     "/compose": "answer_finalizer",
     "/finalize": "answer_finalizer",
+    "/structure": "answer_finalizer",
 }
 """Every endpoint the controller calls, and the Executor (its name in `flow.yml`) that binds it."""
 

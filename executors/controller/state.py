@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from executors.controller.budget import Budget
-from schemas.events import Effect, Limits, PageRead, Record
+from schemas.events import Effect, Finalized, Limits, PageRead, Record
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Action, Criterion, Decision, Understanding
 from schemas.ranking import Candidate, RankedUrl
@@ -77,6 +77,9 @@ class RunState(Record):
     step_read: dict[str, PageRead] = Field({}, description="Readings that arrived, by the URL that was asked for.")
 
     usage_by_stage: dict[str, int] = Field({}, description="Tokens by endpoint.")
+    final: Finalized | None = Field(None, description="The finished text, while it is being put into JSON.")
+    json_text: str = ""
+    json_error: str = ""
     answer: ResearchAnswer | None = None
     error_code: str = ""
     error_message: str = ""

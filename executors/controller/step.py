@@ -7,7 +7,6 @@ from typing import Any
 
 from executors.controller.answer import answer_of
 from executors.controller.state import Outcome, RunState
-from schemas import events as ev
 from schemas.events import Effect, EffectKind
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Action
@@ -24,9 +23,10 @@ MOST_IDLE_STEPS = 4
 # Longest that one call of a kind may take, in seconds, whatever the budget leaves.
 _SECONDS: dict[EffectKind, float] = {
     "understand": 120, "rank": 30, "decide": 180, "dedupe": 30, "search": 60, "rewrite": 120, "cluster": 120, "read": 90,
-    "code": 180, "compose": 300, "evaluate": 300, "analyze": 120, "finalize": 300,
+    "code": 180, "compose": 300, "evaluate": 300, "analyze": 120, "finalize": 300, "structure": 120,
 }  # fmt: skip
-_MODEL_KINDS = {"understand", "decide", "rewrite", "cluster", "code", "compose", "evaluate", "analyze", "finalize"}
+_MODEL_KINDS = {"understand", "decide", "rewrite", "cluster", "code", "compose", "evaluate", "analyze", "finalize", "structure"}
+_FINAL_KINDS = {"finalize", "structure"}
 _ALL_ACTIONS: tuple[Action, ...] = ("search", "visit", "reflect", "answer", "coding")
 
 
@@ -89,7 +89,7 @@ def finish(state: RunState, reason: StopReason) -> RunState:
     return call(changed(state, stop_reason=reason, current_question=state.question, draft=draft, failed_calls=0), "finalize")
 
 
-def end(state: RunState, outcome: Outcome, final: ev.Finalized | None = None, *, code: str = "", message: str = "") -> RunState:
+def end(state: RunState, outcome: Outcome, *, code: str = "", message: str = "") -> RunState:
     """The run is over; nothing that comes later changes it."""
     ended = {"cancelled": "cancelled", "failed": "error", "finished": state.stop_reason}
     state = changed(
@@ -101,7 +101,7 @@ def end(state: RunState, outcome: Outcome, final: ev.Finalized | None = None, *,
         error_code=code or state.error_code,
         error_message=message or state.error_message,
     )
-    return changed(state, answer=answer_of(state, final))
+    return changed(state, answer=answer_of(state))
 
 
 def changed(state: RunState, **changes: Any) -> RunState:
@@ -140,7 +140,7 @@ def call_all(
     state: RunState, kind: EffectKind, items: list[list[str]], *, question: str = "", searches: int = 0, pages: int = 0
 ) -> RunState:
     """Make calls pending that run at once, with what the budget allows each of them; at the end of the budget, finish instead."""
-    final = kind == "finalize"
+    final = kind in _FINAL_KINDS
     reason = None if final else state.budget.exhausted(model=state.uses_model)
     if reason and state.total_step:
         return finish(state, reason)
@@ -155,7 +155,7 @@ def call_all(
                 searches=searches,
                 pages=pages,
             ),
-            model=may_use_model and not (final and state.draft),
+            model=may_use_model and not (kind == "finalize" and state.draft),
             seconds=_SECONDS[kind],
             final=final,
             shared_by=len(items),

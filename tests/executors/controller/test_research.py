@@ -15,10 +15,12 @@ from executors.controller.research import Research
 from executors.controller.run import replay
 from executors.controller.state import digest
 from providers.journal import SQLiteJournal
+from schemas.answering import StructuredAnswer
 from schemas.errors import (
     BudgetExceeded,
     ConfigurationError,
     InvalidRequest,
+    ModelOutputInvalid,
     ModelRejected,
     ModelUnavailable,
     ReadError,
@@ -357,6 +359,7 @@ async def test_a_run_that_learns_nothing_ends(runner: Runner) -> None:
         ("max_llm_calls", {"max_llm_calls": 0}),
         ("max_searches", {"max_searches": -1}),
         ("messages", {"messages": DocList[Message]([Message(role="user", content="x"), Message(role="assistant", content="y")])}),
+        ("json_schema", {"json_schema": "[]"}),
         ("today", {"today": "tomorrow"}),
         ("today", {"today": "20260131"}),
     ],
@@ -457,3 +460,34 @@ async def test_a_run_can_be_resumed_from_every_event(runner: Runner, tmp_path: P
         assert resumed.answer is not None and (resumed.answer.text, resumed.answer.steps) == (final.text, final.steps)
         assert digest(resumed) == await journal.state_digest("r1")
         await journal.close()
+
+
+SCHEMA = '{"type": "object", "properties": {"answer": {"type": "integer"}}}'
+
+
+async def test_an_answer_is_wanted_as_json_too(runner: Runner) -> None:
+    stages = ScriptedStages(structure=[StructuredAnswer(json_text='{"answer": 42}', usage=Usage(prompt_tokens=9))])
+    events, final = await runner.run(stages, json_schema=SCHEMA)
+    assert (final.json_text, final.json_error, final.text) == ('{"answer": 42}', "", "It is 42 [^1].")
+    assert stages.of("structure")[0].text == final.text
+    assert [event.type for event in events][-3:] == ["stage_called", "structured", "run_ended"]
+    await runner.state()
+
+
+async def test_b11_a_failure_to_make_json_is_said_and_the_answer_kept(runner: Runner) -> None:
+    _, final = await runner.run(ScriptedStages(structure=[ModelOutputInvalid("no valid Answer")]), json_schema=SCHEMA)
+    assert (final.json_text, final.json_error, final.text) == ("", "no valid Answer", "It is 42 [^1].")
+
+
+async def test_json_needs_a_model(runner: Runner) -> None:
+    stages = ScriptedStages(understand=[Understanding(mode="extractive")])
+    _, final = await runner.run(stages, json_schema=SCHEMA)
+    assert final.json_error.endswith("no language model is configured (LLM_MODEL)") and not stages.of("structure")
+
+
+async def test_system_messages_reach_the_stages_that_decide_and_write(runner: Runner) -> None:
+    stages = ScriptedStages()
+    messages = DocList[Message]([Message(role="system", content="Be terse."), Message(role="user", content="q")])
+    await runner.run(stages, question="", messages=messages)
+    for kind in ("decide", "finalize"):
+        assert [(m.role, m.content) for m in stages.of(kind)[0].messages] == [("system", "Be terse.")]

@@ -248,7 +248,7 @@ def test_nothing_changes_after_the_end() -> None:
     for entry in journal[1:]:
         after = apply(state, entry)
         assert digest(after.model_copy(update={"sequence": 0, "budget": state.budget})) == digest(state.model_copy(update={"sequence": 0}))
-    assert answer_of(state, None).run_id == "r"
+    assert answer_of(state).run_id == "r"
 
 
 def test_a_journal_that_does_not_begin_with_a_start() -> None:
