@@ -149,6 +149,9 @@ def ask(  # noqa: PLR0917  (one parameter for each flag)
     budget_seconds: Annotated[float | None, typer.Option(help="Most time to take, in seconds.", show_default=False)] = None,
     effort: Annotated[Effort, typer.Option(help="Tokens and attempts when no limit is given.")] = Effort.medium,
     language: Annotated[str | None, typer.Option(help="Language of the answer, such as de.", show_default=False)] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A document or image that the question is about; may be given again.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Ask a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,
     run_id: Annotated[str | None, typer.Option(help="Id for the run; made up when not given.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
@@ -165,6 +168,10 @@ def ask(  # noqa: PLR0917  (one parameter for each flag)
         language_code=language,
         corpus=str(corpus or ""),
     )
+    if attach:
+        from deepsearch.attaching import message_with
+
+        request.messages = message_with(question, attach)
     watch = _watch()
     return _answered(_ask(request, host, watch), watch, as_json)
 

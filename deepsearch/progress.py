@@ -35,6 +35,7 @@ _DOING = {
     "evaluate": "checking the answer",
     "analyze": "finding out why the answer failed",
     "finalize": "writing the answer",
+    "describe": "looking at an image",
     "structure": "putting the answer into JSON",
 }
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.answering import Draft, StructuredAnswer
 from schemas.evaluation import Analysis, Evaluation
-from schemas.planning import Clustering, CodeResult, Decision, Rewriting, Understanding
+from schemas.planning import Clustering, CodeResult, Decision, Description, Rewriting, Understanding
 from schemas.ranking import DedupeResponse, Ranking
 from schemas.reading import Image, Link, Page, Passage
 from schemas.research import Reference, ResearchAnswer, ResearchRequest
@@ -34,6 +34,7 @@ EffectKind = Literal[
     "analyze",
     "finalize",
     "structure",
+    "describe",
 ]
 """What a run can ask of the stages; `/` plus the kind is the endpoint."""
 
@@ -167,6 +168,14 @@ class PageRead(Record):
     usage: Usage = Usage()
 
 
+class Described(Record):
+    """What an attached image shows is known."""
+
+    type: Literal["described"] = "described"
+    effect_id: str
+    description: Description
+
+
 class Computed(Record):
     """A program gave its result."""
 
@@ -264,6 +273,7 @@ JournalEvent = Annotated[
         Rewritten,
         Clustered,
         PageRead,
+        Described,
         Computed,
         Composed,
         Evaluated,
@@ -309,5 +319,6 @@ RESULT_OF_EFFECT: dict[str, str] = {
     "analyze": "analyzed",
     "finalize": "finalized",
     "structure": "structured",
+    "describe": "described",
 }
 """The event with which each kind of effect succeeds."""

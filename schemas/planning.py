@@ -6,6 +6,7 @@ from docarray import BaseDoc, DocList
 
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.ranking import RankedUrl
+from schemas.reading import Attachment
 from schemas.research import Message
 from schemas.search import SearchQuery, SearchResult
 from schemas.usage import Allowance, Usage
@@ -68,6 +69,21 @@ class DecideRequest(BaseDoc):
     date: str = ""
     """Today, ISO 8601, UTC."""
     allowance: Allowance = Allowance()
+
+
+class DescribeRequest(BaseDoc):
+    """An image that came with the question."""
+
+    question: str = ""
+    image: Attachment = Attachment()
+    allowance: Allowance = Allowance()
+
+
+class Description(BaseDoc):
+    """What an image shows, in words; in prompts it stands for the image."""
+
+    text: str = ""
+    usage: Usage = Usage()
 
 
 class Decision(BaseDoc):

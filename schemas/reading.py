@@ -61,6 +61,16 @@ class Image(BaseDoc):
     height: int = 0
 
 
+class Attachment(BaseDoc):
+    """A file that came with a message."""
+
+    name: str = ""
+    media_type: str = ""
+    """As the sender states it, such as `application/pdf` or `image/png`; what it really is, is found out."""
+    content: str = ""
+    """The file in base64; empty in the events of a run, which keeps it beside them."""
+
+
 class ReadRequest(BaseDoc):
     """A page to read for a question."""
 
@@ -68,6 +78,8 @@ class ReadRequest(BaseDoc):
     question: str = ""
     page: Page = Page()
     """A page whose text is known already, such as one that a search delivered: nothing is fetched, only passages are selected."""
+    attachment: Attachment = Attachment()
+    """A file to read in place of a page; `url` is then `attachment:` and its name."""
     corpus: str = ""
     """Folder that `file:` URLs must lie in; empty: the configured one."""
     failures: int = 0

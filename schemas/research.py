@@ -4,6 +4,7 @@ from typing import Dict, List, Literal, Optional
 
 from docarray import BaseDoc, DocList
 
+from schemas.reading import Attachment
 from schemas.usage import Usage
 
 Effort = Literal["low", "medium", "high"]
@@ -22,16 +23,6 @@ StopReason = Literal[
     "cancelled",
     "error",
 ]
-
-
-class Attachment(BaseDoc):
-    """A file that came with a message."""
-
-    name: str = ""
-    media_type: str = ""
-    """As the sender states it, such as `application/pdf` or `image/png`; what it really is, is found out."""
-    content: str = ""
-    """The file in base64."""
 
 
 class Message(BaseDoc):

@@ -8,6 +8,7 @@ from typing import Any
 
 from docarray import BaseDoc, DocList
 
+from executors.controller.attachments import attached
 from executors.controller.state import RunState
 from executors.controller.step import unread
 from providers.reader.pages import normalise_url
@@ -23,13 +24,15 @@ from schemas.planning import (
     CodeResult,
     DecideRequest,
     Decision,
+    DescribeRequest,
+    Description,
     RewriteRequest,
     Rewriting,
     Understanding,
     UnderstandRequest,
 )
 from schemas.ranking import Candidate, DedupeRequest, DedupeResponse, RankedUrl, Ranking, RankRequest
-from schemas.reading import Page, ReadRequest, ReadResponse
+from schemas.reading import Attachment, Page, ReadRequest, ReadResponse
 from schemas.research import Message
 from schemas.search import SearchQuery, SearchRequest, SearchResponse, SearchResult
 from schemas.usage import Allowance
@@ -78,6 +81,7 @@ RESPONSES: dict[EffectKind, type[BaseDoc]] = {
     "evaluate": Evaluation,
     "analyze": Analysis,
     "structure": StructuredAnswer,
+    "describe": Description,
 }
 """What each kind of call answers with."""
 
@@ -94,6 +98,7 @@ _EVENTS: dict[type[BaseDoc], tuple[Callable[..., JournalEvent], str]] = {
     Evaluation: (ev.Evaluated, "evaluation"),
     Analysis: (ev.Analyzed, "analysis"),
     StructuredAnswer: (ev.Structured, "answer"),
+    Description: (ev.Described, "description"),
 }
 
 
@@ -191,18 +196,24 @@ def _cluster(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
 def _read(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
     url = effect.items[0]
     key = normalise_url(url)
-    # The text of a delivered page is beside the journal; the interpreter puts it in.
-    delivered = Page(page_id=state.pool[key].page_id, url=key) if state.pool[key].page_id else Page()
+    candidate = state.pool.get(key)
+    # The text of a delivered page is beside the journal, and so is the content of an attachment; the interpreter puts them in.
+    delivered = Page(page_id=candidate.page_id, url=key) if candidate and candidate.page_id else Page()
     return ReadRequest(
         url=url,
         question=effect.question,
         page=delivered,
+        attachment=attached(state.request).get(url, Attachment()),
         corpus=state.request.corpus,
         failures=int(key in state.failed_reads),
         with_images=state.request.with_images,
         timeout_seconds=effect.seconds * _STAGE_SHARE,
         allowance=allowance,
     )
+
+
+def _describe(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
+    return DescribeRequest(question=effect.question, image=attached(state.request)[effect.items[0]], allowance=allowance)
 
 
 def _code(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
@@ -273,4 +284,5 @@ _REQUESTS: dict[EffectKind, Callable[[Effect, RunState, Allowance], Any]] = {
     "analyze": _analyze,
     "finalize": _finalize,
     "structure": _structure,
+    "describe": _describe,
 }

@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import date, datetime, timezone
 
-from docarray import BaseDoc
+from docarray import BaseDoc, DocList
 
+from executors.controller.attachments import attached
 from executors.controller.budget import limits_of
 from executors.controller.effects import RESPONSES, event_for, request_for
 from executors.controller.following import Followers
@@ -27,8 +28,9 @@ from schemas import events as ev
 from schemas.answering import FinalizeChunk
 from schemas.errors import DeepSearchError, InvalidRequest, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
-from schemas.reading import Page, ReadRequest, ReadResponse
-from schemas.research import ResearchRequest, RunReport, RunSummary
+from schemas.planning import DescribeRequest
+from schemas.reading import Attachment, Page, ReadRequest, ReadResponse
+from schemas.research import Message, ResearchRequest, RunReport, RunSummary
 from schemas.search import SearchResponse
 from schemas.settings import Settings
 
@@ -41,6 +43,9 @@ _ELSEWHERE_SECONDS = 0.5
 MOST_QUESTION_CHARACTERS = 20_000
 MOST_CONVERSATION_CHARACTERS = 400_000
 MOST_HOSTNAMES = 100
+MOST_ATTACHMENTS = 20
+MOST_ATTACHED_BYTES = 20_000_000
+MOST_NAME_CHARACTERS = 200
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -60,9 +65,13 @@ class Research:
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
         request = _checked(request)
+        files = attached(request)
+        request = _without_contents(request)
         started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings), background=background), time.time()
         state = begin(started, now)
         await self._journal.create(_summary(state))
+        for url, file in files.items():
+            await self._journal.save_attachment(request.run_id, url, file)
         first = StoredEvent(1, now, started)
         await self._journal.append(request.run_id, first)
         async with aclosing(self._drive(state, first)) as events:
@@ -207,8 +216,7 @@ class Research:
             if effect.kind == "finalize":
                 await self._finalize(effect, request, happened)
                 return
-            if isinstance(request, ReadRequest) and request.page.page_id:
-                request.page = await self._journal.page(run_id, request.page.page_id)
+            await self._put_in_what_is_stored(run_id, effect, request)
             response = await self._stages.call(f"/{effect.kind}", request, RESPONSES[effect.kind], timeout=effect.seconds)
             if isinstance(response, ReadResponse):
                 await self._journal.save_page(run_id, response.page)
@@ -224,6 +232,15 @@ class Research:
             logger.exception("%s failed in run %s", effect.kind, run_id)
             message = f"internal error in {effect.kind}: {type(error).__name__}"
             happened.put_nowait(ev.CallFailed(effect_id=effect.id, code=DeepSearchError.code, message=message))
+
+    async def _put_in_what_is_stored(self, run_id: str, effect: Effect, request: BaseDoc) -> None:
+        """Complete a request with the texts and files that are kept beside the journal."""
+        if isinstance(request, ReadRequest) and request.page.page_id:
+            request.page = await self._journal.page(run_id, request.page.page_id)
+        if isinstance(request, ReadRequest) and request.attachment.name:
+            request.attachment = await self._journal.attachment(run_id, effect.items[0])
+        if isinstance(request, DescribeRequest):
+            request.image = await self._journal.attachment(run_id, effect.items[0])
 
     async def _save_delivered(self, run_id: str, response: SearchResponse) -> None:
         """Keep the texts that a search delivered as pages of the run, so that visiting them fetches nothing."""
@@ -276,6 +293,7 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
             raise InvalidRequest(f"{field} holds characters that are no text (lone surrogates): send it as UTF-8", field=field)
     if sum(len(message.content) for message in request.messages) > MOST_CONVERSATION_CHARACTERS:
         raise InvalidRequest(f"messages have more than {MOST_CONVERSATION_CHARACTERS:,} characters: shorten them", field="messages")
+    _check_attachments(request)
     for field in ("boost_hostnames", "bad_hostnames", "only_hostnames"):
         if len(getattr(request, field)) > MOST_HOSTNAMES:
             raise InvalidRequest(f"{field} has more than {MOST_HOSTNAMES} entries", field=field)
@@ -294,6 +312,30 @@ def _checked(request: ResearchRequest) -> ResearchRequest:
     # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
     today = request.today or datetime.now(timezone.utc).date().isoformat()
     return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question, "today": today})
+
+
+def _check_attachments(request: ResearchRequest) -> None:
+    files = list(attached(request).values())
+    if len(files) > MOST_ATTACHMENTS:
+        raise InvalidRequest(f"messages have {len(files)} attachments; the most is {MOST_ATTACHMENTS}", field="messages")
+    if sum(len(file.content) for file in files) * 3 // 4 > MOST_ATTACHED_BYTES:
+        raise InvalidRequest(f"the attachments of messages have more than {MOST_ATTACHED_BYTES:,} bytes together", field="messages")
+    for number, file in enumerate(files, start=1):
+        if not file.name.strip() or not file.content:
+            raise InvalidRequest(f"attachment {number} of messages needs a name and content", field="messages")
+        if not _is_unicode(file.name) or len(file.name) > MOST_NAME_CHARACTERS:
+            raise InvalidRequest(f"attachment {number} of messages has a name that is too long or no text", field="messages")
+
+
+def _without_contents(request: ResearchRequest) -> ResearchRequest:
+    """The request as it is told in events: attachments are named only."""
+    messages = [
+        message.model_copy(
+            update={"attachments": DocList[Attachment](file.model_copy(update={"content": ""}) for file in message.attachments)}
+        )
+        for message in request.messages
+    ]
+    return request.model_copy(update={"messages": DocList[Message](messages)})
 
 
 def _is_date(text: str) -> bool:

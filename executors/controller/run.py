@@ -3,13 +3,15 @@
     state = apply(state, event)        # what happened
     effects = next_effects(state)      # what may run now
 
-    understand → step → rank → decide ─┬─ search  → dedupe → search → rewrite → dedupe → search → cluster ─┐
-                  ▲                    ├─ visit   → read, in parallel ─────────────────────────────────────┤
-                  │                    ├─ reflect → dedupe ────────────────────────────────────────────────┤
-                  │                    ├─ coding  → code ──────────────────────────────────────────────────┤
-                  │                    └─ answer  → (compose) → evaluate ─┬─ rejected → analyze ────────────┤
-                  └───────────────────────────────────────────────────────┼────────────────────────────────┘
-                                       budget or attempts used up ────────┴─ accepted → finalize → finished
+    understand → (read attachments → describe images) → step
+
+    step → rank → decide ─┬─ search  → dedupe → search → rewrite → dedupe → search → cluster ─┐
+     ▲                    ├─ visit   → read, in parallel ─────────────────────────────────────┤
+     │                    ├─ reflect → dedupe ────────────────────────────────────────────────┤
+     │                    ├─ coding  → code ──────────────────────────────────────────────────┤
+     │                    └─ answer  → (compose) → evaluate ─┬─ rejected → analyze ────────────┤
+     └───────────────────────────────────────────────────────┼────────────────────────────────┘
+                          budget or attempts used up ────────┴─ accepted → finalize → (structure) → finished
 
 Each `on_…` function is one arrow: it takes the state in which a call was made and its result, and returns the next state, in
 which `pending` holds the calls to make then. Every call is bounded by the budget at the moment it becomes pending. The
@@ -25,10 +27,11 @@ from docarray import BaseDoc
 
 from executors.controller import pool
 from executors.controller.answering import after_rejection, judge, on_analyzed, on_composed, on_evaluated, on_finalized, on_structured
+from executors.controller.attachments import begin_attachments, end_descriptions, on_described
 from executors.controller.budget import Budget
 from executors.controller.searching import after_search, begin_search, end_search, on_clustered, on_rewritten, on_searched, send_queries
 from executors.controller.state import RunState
-from executors.controller.step import call, changed, end, end_step, finish, learned, next_step, noted
+from executors.controller.step import call, changed, end, end_step, finish, learned, noted
 from executors.controller.visiting import begin_visit, on_page_read, on_read_failed
 from providers.journal.base import StoredEvent
 from schemas import events as ev
@@ -122,7 +125,7 @@ def replay(stored: Iterable[StoredEvent]) -> RunState:
 def _on_understood(state: RunState, effect: Effect, event: ev.Understood) -> RunState:
     understanding = event.understanding
     criteria = tuple((criterion, state.limits.attempts) for criterion in understanding.criteria)
-    return next_step(changed(state, understanding=understanding, criteria=criteria))
+    return begin_attachments(changed(state, understanding=understanding, criteria=criteria))
 
 
 def _on_ranked(state: RunState, effect: Effect, event: ev.Ranked) -> RunState:
@@ -183,6 +186,8 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return end_step(state, progress=False, blocked=("coding",))
         case "analyze":
             return after_rejection(state)
+        case "describe":
+            return end_descriptions(changed(state, unread=(*state.unread, event.message)))
         case "structure":
             return end(changed(state, json_error=event.message), "finished")
         case "finalize":
@@ -234,4 +239,5 @@ _ON_RESULT: dict[EffectKind, Callable[[RunState, Effect, Any], RunState]] = {
     "analyze": on_analyzed,
     "finalize": on_finalized,
     "structure": on_structured,
+    "describe": on_described,
 }

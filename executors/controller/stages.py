@@ -15,6 +15,7 @@ STAGE_OF_ENDPOINT: dict[str, str] = {
     "/rewrite": "query_planner",
     "/cluster": "query_planner",
     "/code": "query_planner",
+    "/describe": "query_planner",
     "/search": "jina_searcher",
     "/rank": "url_ranker",
     "/dedupe": "url_ranker",

@@ -33,6 +33,10 @@ class RunState(Record):
     # What may run now: effects of the present phase that have no result yet.
     pending: tuple[Effect, ...] = ()
 
+    # What came with the question.
+    described: dict[str, str] = Field({}, description="What attached images show, by their URLs.")
+    unread: tuple[str, ...] = Field((), description="Why attachments could not be read.")
+
     # The loop.
     step: int = Field(0, description="Steps since the last rejected answer.")
     total_step: int = 0

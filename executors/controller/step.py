@@ -24,8 +24,9 @@ MOST_IDLE_STEPS = 4
 _SECONDS: dict[EffectKind, float] = {
     "understand": 120, "rank": 30, "decide": 180, "dedupe": 30, "search": 60, "rewrite": 120, "cluster": 120, "read": 90,
     "code": 180, "compose": 300, "evaluate": 300, "analyze": 120, "finalize": 300, "structure": 120,
+    "describe": 120,
 }  # fmt: skip
-_MODEL_KINDS = {"understand", "decide", "rewrite", "cluster", "code", "compose", "evaluate", "analyze", "finalize", "structure"}
+_MODEL_KINDS = {"understand", "decide", "rewrite", "cluster", "code", "compose", "evaluate", "analyze", "finalize", "structure", "describe"}
 _FINAL_KINDS = {"finalize", "structure"}
 _ALL_ACTIONS: tuple[Action, ...] = ("search", "visit", "reflect", "answer", "coding")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from docarray import DocList
 
 from executors.controller import pool
+from executors.controller.attachments import describe_images
 from executors.controller.state import RunState
 from executors.controller.step import call_all, changed, end_step, learned, noted
 from providers.reader.pages import normalise_url
@@ -46,7 +47,7 @@ def on_read_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> Run
     """Go on without the page. One that may be readable later, or by another reader, becomes a candidate again, once."""
     state = changed(state, step_errors=(*state.step_errors, event.message))
     key = _key(effect.items[0])
-    if event.code in _MAY_PASS and key not in state.failed_reads:
+    if event.code in _MAY_PASS and key in state.pool and key not in state.failed_reads:
         later = state.pool[key].model_copy(update={"weight": pool.RETRY_WEIGHT})
         state = changed(
             state,
@@ -58,7 +59,7 @@ def on_read_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> Run
 
 
 def end_visit(state: RunState) -> RunState:
-    """End the step when the last page of it has been read or has failed.
+    """End the step when the last page of it has been read or has failed; before the first step, the pages are attachments.
 
     Readings enter in the order in which their pages were chosen, not in which they arrived: the same pages then always give
     the same evidence ids and the same prompts.
@@ -68,8 +69,11 @@ def end_visit(state: RunState) -> RunState:
     read = [url for url in state.step_pages if url in state.step_read]
     for url in read:
         state = _with_reading(state, state.step_read[url])
+    state = changed(state, step_read={})
+    if not state.total_step:
+        return describe_images(changed(state, unread=state.unread + state.step_errors))
     state = noted(state, "done" if read else "failed", items=read or list(state.step_pages), note="; ".join(state.step_errors))
-    return end_step(changed(state, step_read={}), progress=bool(read), blocked=("visit",))
+    return end_step(state, progress=bool(read), blocked=("visit",))
 
 
 def _with_reading(state: RunState, event: ev.PageRead) -> RunState:

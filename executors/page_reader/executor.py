@@ -1,29 +1,35 @@
 """The PageReader Executor: a URL and a question in, the page and its passages out."""
 
 import asyncio
+import time
 from typing import Any, Optional
 
 from docarray import DocList
 from jina import Executor, requests
 
-from providers.reader import ReadOptions, create_reader
+from executors.page_reader.attached import attached_page
+from executors.page_reader.given import given_page
+from providers.embedding import create_embedding
+from providers.embedding.base import EmbeddingProvider
+from providers.reader import Reading, ReadOptions, create_reader
 from providers.reader.passages import select_passages
 from schemas.errors import InvalidRequest
-from schemas.reading import Link, Passage, ReadRequest, ReadResponse
+from schemas.reading import Image, Link, Passage, ReadRequest, ReadResponse
 from schemas.settings import Settings, get_settings
 
 _MOST_LINKS = 200
-# Selecting from more than this takes long enough to hold up the other calls of the process.
-_LONG_PAGE_CHARACTERS = 50_000
+_MOST_IMAGES = 100
 
 
 class PageReader(Executor):
     """Reads pages."""
 
-    def __init__(self, settings: Optional[Settings] = None, **kwargs: Any) -> None:
+    def __init__(self, settings: Optional[Settings] = None, embedding: Optional[EmbeddingProvider] = None, **kwargs: Any) -> None:
+        """Without `embedding`, the provider that the settings name, if they name one."""
         super().__init__(**kwargs)
         self._settings = settings or get_settings()
         self._reader = create_reader(self._settings)
+        self._embedding = embedding or create_embedding(self._settings)
 
     @requests(on="/read")
     async def read(self, doc: ReadRequest, **kwargs: Any) -> ReadResponse:
@@ -33,26 +39,48 @@ class PageReader(Executor):
                 raise InvalidRequest(f"{field} is empty", field=field)
         if not doc.timeout_seconds > 0:
             raise InvalidRequest("timeout_seconds must be more than 0", field="timeout_seconds")
+        started = time.monotonic()
+        reading, errors = await self._reading(doc)
+        page = reading.page
+        selection = await select_passages(
+            doc.question,
+            page.text,
+            page.language_code,
+            self._embedding,
+            max_tokens=max(0, doc.allowance.tokens - reading.usage.total_tokens),
+            seconds=doc.timeout_seconds - (time.monotonic() - started),
+        )
+        return ReadResponse(
+            page=page,
+            passages=DocList[Passage](selection.passages),
+            links=DocList[Link](reading.links[:_MOST_LINKS]),
+            images=DocList[Image](reading.images[:_MOST_IMAGES]),
+            errors=errors + selection.errors,
+            usage=reading.usage + selection.usage,
+        )
+
+    async def _reading(self, doc: ReadRequest) -> tuple[Reading, list[str]]:
+        if doc.attachment.name:
+            seconds = min(doc.timeout_seconds, self._settings.reader_timeout_seconds)
+            page = await attached_page(doc.attachment, doc.url, max_bytes=self._settings.max_page_bytes, timeout_seconds=seconds)
+            return Reading(page), []
+        if doc.page.text:
+            return Reading(page=given_page(doc.page, doc.url, self._settings.max_page_bytes)), []
         options = ReadOptions(
             timeout_seconds=min(doc.timeout_seconds, self._settings.reader_timeout_seconds),
             max_bytes=self._settings.max_page_bytes,
-            max_tokens=doc.allowance.tokens,
+            max_tokens=max(1, doc.allowance.tokens),  # 0 would mean no limit
             corpus=doc.corpus,
+            failures=doc.failures,
+            with_images=doc.with_images,
         )
-        reading, errors = await self._reader.read(doc.url.strip(), options)
-        page = reading.page
-        if len(page.text) > _LONG_PAGE_CHARACTERS:
-            passages = await asyncio.to_thread(select_passages, doc.question, page.text, page.language_code)
-        else:
-            passages = select_passages(doc.question, page.text, page.language_code)
-        return ReadResponse(
-            page=page,
-            passages=DocList[Passage](passages),
-            links=DocList[Link](reading.links[:_MOST_LINKS]),
-            errors=errors,
-            usage=reading.usage,
-        )
+        return await self._reader.read(doc.url.strip(), options)
 
     def close(self) -> "asyncio.Task[None]":
         """Start closing connections; jina does not wait for it, others await what is returned."""
-        return asyncio.get_running_loop().create_task(self._reader.close())
+        return asyncio.get_running_loop().create_task(self._close())
+
+    async def _close(self) -> None:
+        await self._reader.close()
+        if self._embedding is not None:
+            await self._embedding.close()

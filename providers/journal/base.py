@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from schemas.events import JournalEvent
-from schemas.reading import Page
+from schemas.reading import Attachment, Page
 from schemas.research import RunSummary
 
 
@@ -32,6 +32,14 @@ class Journal(Protocol):
 
     async def save_page(self, run_id: str, page: Page) -> None:
         """Keep a page's text with the run. Saving the same page twice changes nothing."""
+        ...
+
+    async def save_attachment(self, run_id: str, url: str, attachment: Attachment) -> None:
+        """Keep a file that came with the question."""
+        ...
+
+    async def attachment(self, run_id: str, url: str) -> Attachment:
+        """A file that came with the question. Raises `RunNotFound`."""
         ...
 
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from providers.journal.base import StoredEvent
 from schemas.errors import InvalidRequest, JournalError, RunNotFound
 from schemas.events import JOURNAL_EVENT
-from schemas.reading import Page
+from schemas.reading import Attachment, Page
 from schemas.research import RunSummary
 
 _LOCK_SECONDS = 1.0
@@ -28,6 +28,9 @@ CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at DESC);
 CREATE TABLE IF NOT EXISTS events (
     run_id TEXT NOT NULL, sequence INTEGER NOT NULL, time REAL NOT NULL, type TEXT NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (run_id, sequence)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attachments (
+    run_id TEXT NOT NULL, url TEXT NOT NULL, attachment TEXT NOT NULL, PRIMARY KEY (run_id, url)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pages (
     run_id TEXT NOT NULL, page_id TEXT NOT NULL, page TEXT NOT NULL, PRIMARY KEY (run_id, page_id)
@@ -83,6 +86,20 @@ class SQLiteJournal:
         """Keep a page's text with the run."""
         with self._errors():
             self._connection.execute("INSERT OR IGNORE INTO pages VALUES (?, ?, ?)", (run_id, page.page_id, page.model_dump_json()))
+
+    async def save_attachment(self, run_id: str, url: str, attachment: Attachment) -> None:
+        """Keep a file that came with the question."""
+        with self._errors():
+            self._connection.execute("INSERT OR IGNORE INTO attachments VALUES (?, ?, ?)", (run_id, url, attachment.model_dump_json()))
+
+    async def attachment(self, run_id: str, url: str) -> Attachment:
+        """A file that came with the question. Raises `RunNotFound`."""
+        query = "SELECT attachment FROM attachments WHERE run_id = ? AND url = ?"
+        with self._errors():
+            row = self._connection.execute(query, (run_id, url)).fetchone()
+        if row is None:
+            raise RunNotFound(f"no attachment {url!r} in run {run_id!r}", field="url")
+        return Attachment.model_validate_json(row[0])
 
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:
         """Replace the line about a run."""

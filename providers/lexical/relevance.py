@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from providers.lexical.terms import content_terms, terms
 
@@ -13,13 +14,19 @@ _K1 = 1.2
 _B = 0.75
 
 
+@lru_cache(maxsize=1_000)
+def _counts(text: str, language_code: str) -> Counter[str]:
+    """Remembered because the same candidates are ranked again at every step, and nearly all of the time went here."""
+    return Counter(terms(text, language_code))
+
+
 def relevance(question: str, texts: Sequence[str], language_code: str = "en") -> list[float]:
     """BM25 of each text for the question's content terms, divided by the best possible score: 0 to 1, comparable within one call.
 
     Term rarity is counted over `texts` themselves. 0 means that no content term of the question occurs.
     """
     wanted = content_terms(question, language_code)
-    counts = [Counter(terms(text, language_code)) for text in texts]
+    counts = [_counts(text, language_code) for text in texts]
     if not texts or not wanted:
         return [0.0] * len(texts)
     lengths = [sum(count.values()) for count in counts]

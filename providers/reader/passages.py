@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import regex
 
+from providers.embedding.base import EmbeddingProvider, Vectors
+from providers.fusion import fused
 from providers.lexical import content_terms, relevance
+from providers.patience import within
 from providers.reader.chunks import Chunk, chunks
+from providers.reader.windows import best_windows, mean_similarity, pieces, window_count
+from schemas.errors import BudgetExceeded, EmbeddingError
 from schemas.reading import Passage
+from schemas.usage import Usage
 
 _AIM_CHARACTERS = 600
 # A page shorter than this is given whole, in passages.
@@ -18,29 +29,164 @@ _LEAST_RELATIVE_SCORE = 0.2
 # Tokenising costs about 0.4 s for a megabyte; of larger pages than this only passages that share letters with the question are scored.
 _SCREENED_CHARACTERS = 60_000
 _SCREENED_CHUNKS = 300
+# Scoring more than this takes long enough to hold up the other calls of the process.
+_LONG_PAGE_CHARACTERS = 50_000
+# Embedded one by one are the passages with the best lexical relevance, and as many of the others, spread over the page, as
+# make up the number: a page in other words than the question's has its say, and no page costs more than some 25,000 tokens.
+_EMBEDDED_BY_RELEVANCE = 80
+_EMBEDDED = 100
+# Windows are looked for in pages from this length, as in Jina DeepSearch, up to what costs some 25,000 tokens.
+_WINDOWED_FROM_CHARACTERS = 12_000
+_WINDOWED_TO_CHARACTERS = 100_000
 _MARKS = regex.compile(r"\p{Mn}+")
 
 
-def select_passages(
-    question: str, text: str, language_code: str, *, max_passages: int = 8, passage_characters: int = 1_200
-) -> list[Passage]:
+@dataclass(frozen=True)
+class Selection:
+    """The passages, best first, why they were chosen by their words alone although embeddings were to be used, and what they cost."""
+
+    passages: list[Passage]
+    errors: list[str] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A part of a page and how relevant it is, 0 to 1."""
+
+    chunk: Chunk
+    score: float
+
+
+async def select_passages(
+    question: str,
+    text: str,
+    language_code: str,
+    embedding: EmbeddingProvider | None = None,
+    *,
+    max_tokens: int | None = None,
+    seconds: float | None = None,
+    max_passages: int = 8,
+    passage_characters: int = 1_200,
+) -> Selection:
     """Select what `text`, a page in `language_code`, says about `question`.
 
     Gives at most `max_passages` passages of at most `passage_characters` characters each, cut at the borders of paragraphs,
-    sentences, rows and lines, without overlap, best first; `score` is lexical relevance (BM25 of the passage with the
-    headings above it), 0 to 1. A page under 3,000 characters gives all its passages. When nothing is relevant the
-    first passages are given, with score 0. Empty only for a blank text.
+    sentences, rows and lines, without overlap, best first, with a `score` of 0 to 1. A page under 3,000 characters gives all
+    its passages, of a longer one each has at least a fifth of the best score. When nothing is relevant the first passages
+    are given, with score 0. No passages only for a blank text.
+
+    Without `embedding` the score is lexical relevance (BM25 of the passage with the headings above it). With it, passages
+    are ordered by lexical relevance and similarity of their vectors to the question's, fused as in `providers.fusion`; the
+    best score is the mean of the best relevance and the best similarity of the page, so that pages can be compared. At
+    most 100 passages are embedded. A provider with late chunking is given a page of 12,000 to 100,000 characters in
+    consecutive pieces instead, and only passages whose middle lies in one of its best windows (`providers.reader.windows`)
+    are considered, with the mean similarity of the pieces they touch.
+
+    Embedding may bill `max_tokens` and take `seconds`, None for no limit. When it fails or would exceed either, the lexical
+    passages are given with a line in `errors`.
     """
+    if len(text) > _LONG_PAGE_CHARACTERS:
+        parts = await asyncio.to_thread(score_lexically, question, text, language_code, passage_characters)
+    else:
+        parts = score_lexically(question, text, language_code, passage_characters)
+    ranked, errors, usage = rank_lexical(parts), [], Usage()
+    if embedding is not None and len(parts) > 1:
+        try:
+            ranked, usage = await _rank_embedded(question, text, parts, embedding, max_tokens=max_tokens, seconds=seconds)
+        except (EmbeddingError, BudgetExceeded) as error:
+            errors, usage = [f"passages were compared by their words alone: {error}"], error.usage
+    return Selection(_passages(text, parts, ranked, max_passages), errors, usage)
+
+
+def score_lexically(question: str, text: str, language_code: str, passage_characters: int) -> list[Scored]:
+    """The passages of `text` in order, each with its lexical relevance to `question`."""
     found = chunks(text, aim=min(_AIM_CHARACTERS, passage_characters), most=passage_characters)
     candidates = found if len(text) <= _SCREENED_CHARACTERS else _screen(question, text, language_code, found)
     scores = relevance(question, [_with_headings(text, chunk) for chunk in candidates], language_code)
-    ranked = sorted(zip(candidates, scores, strict=True), key=lambda scored: (-scored[1], scored[0].start))
+    by_start = {chunk.start: score for chunk, score in zip(candidates, scores, strict=True)}
+    return [Scored(chunk, by_start.get(chunk.start, 0.0)) for chunk in found]
+
+
+def rank_lexical(parts: Sequence[Scored]) -> list[Scored]:
+    """Best first; equal ones in the order of the page."""
+    return sorted(parts, key=lambda part: (-part.score, part.chunk.start))
+
+
+def rank_hybrid(parts: Sequence[Scored], similarities: Sequence[float]) -> list[Scored]:
+    """Best first by lexical relevance and similarity, fused; the best score is the mean of the highest relevance and similarity."""
+    both = fused([part.score for part in parts], similarities)
+    best = max(both, default=0.0)
+    level = (max((part.score for part in parts), default=0.0) + max(0.0, max(similarities, default=0.0))) / 2
+    stretch = level / best if best else 0.0
+    return rank_lexical([Scored(part.chunk, min(1.0, score * stretch)) for part, score in zip(parts, both, strict=True)])
+
+
+def worth_embedding(parts: Sequence[Scored]) -> list[Scored]:
+    """At most 100 of `parts`, in their order: the 80 of best relevance, as far as it is not 0, and of the others every so many."""
+    if len(parts) <= _EMBEDDED:
+        return list(parts)
+    best = [part for part in rank_lexical(parts)[:_EMBEDDED_BY_RELEVANCE] if part.score > 0]
+    chosen = {part.chunk.start for part in best}
+    rest = [part for part in parts if part.chunk.start not in chosen]
+    wanted = _EMBEDDED - len(best)
+    spread = [rest[i * len(rest) // wanted] for i in range(wanted)]
+    return sorted([*best, *spread], key=lambda part: part.chunk.start)
+
+
+async def _rank_embedded(
+    question: str,
+    text: str,
+    parts: Sequence[Scored],
+    embedding: EmbeddingProvider,
+    *,
+    max_tokens: int | None,
+    seconds: float | None,
+) -> tuple[list[Scored], Usage]:
+    """Raises `EmbeddingError`, also when `seconds` are over, and `BudgetExceeded`, with the usage of both requests."""
+    windowed = embedding.supports_late_chunking and _WINDOWED_FROM_CHARACTERS <= len(text) <= _WINDOWED_TO_CHARACTERS
+    chosen = list(parts) if windowed else worth_embedding(parts)
+    spans = pieces(text) if windowed else [(part.chunk.start, part.chunk.end) for part in chosen]
+    texts = [text[start:end] for start, end in spans] if windowed else [_with_headings(text, part.chunk) for part in chosen]
+    started = time.monotonic()
+    asked = await within(
+        seconds, lambda: embedding.embed([question], "query", max_tokens=max_tokens), EmbeddingError, name=embedding.name, texts=[question]
+    )
+    tokens_left = None if max_tokens is None else max(0, max_tokens - asked.usage.total_tokens)
+    seconds_left = None if seconds is None else seconds - (time.monotonic() - started)
+    try:
+        embedded = await within(
+            seconds_left,
+            lambda: embedding.embed(texts, "passage", late_chunking=windowed, max_tokens=tokens_left),
+            EmbeddingError,
+            name=embedding.name,
+            texts=texts,
+        )
+    except (EmbeddingError, BudgetExceeded) as error:
+        raise type(error)(error.message, field=error.field, usage=asked.usage + error.usage) from error
+    usage = asked.usage + embedded.usage
+    similarities = _similarities(asked.vectors[0], embedded.vectors)
+    if not windowed:
+        return rank_hybrid(chosen, similarities), usage
+    windows = best_windows(spans, similarities, window_count(len(text)))
+    inside = [part for part in chosen if any(start <= (part.chunk.start + part.chunk.end) // 2 < end for start, end in windows)]
+    means = [mean_similarity((part.chunk.start, part.chunk.end), spans, similarities) for part in inside]
+    return rank_hybrid(inside, means), usage
+
+
+def _similarities(question: Vectors, passages: Vectors) -> list[float]:
+    products = np.nan_to_num(passages @ question.reshape(question.shape[-1]))
+    return [float(product) for product in np.clip(products, -1.0, 1.0)]
+
+
+def _passages(text: str, parts: Sequence[Scored], ranked: Sequence[Scored], max_passages: int) -> list[Passage]:
     if len(text) > _SHORT_PAGE_CHARACTERS:
-        least = _LEAST_RELATIVE_SCORE * ranked[0][1] if ranked else 0.0
-        relevant = [scored for scored in ranked if scored[1] > 0 and scored[1] >= least]
-        ranked = relevant or [(chunk, 0.0) for chunk in found[:2]]
+        least = _LEAST_RELATIVE_SCORE * ranked[0].score if ranked else 0.0
+        relevant = [part for part in ranked if part.score > 0 and part.score >= least]
+        ranked = relevant or [Scored(part.chunk, 0.0) for part in parts[:2]]
     return [
-        Passage(text=text[chunk.start : chunk.end], start=chunk.start, end=chunk.end, score=score) for chunk, score in ranked[:max_passages]
+        Passage(text=text[part.chunk.start : part.chunk.end], start=part.chunk.start, end=part.chunk.end, score=part.score)
+        for part in ranked[:max_passages]
     ]
 
 

@@ -16,7 +16,7 @@ from tests.scripted import Delay, Json, ScriptedServer, Status
 
 @pytest.fixture
 async def searcher(scripted: ScriptedServer) -> AsyncIterator[JinaSearcher]:
-    searcher = JinaSearcher(settings=Settings(jina_search_url=scripted.search_url, search_timeout_seconds=0.3))
+    searcher = JinaSearcher(settings=Settings(jina_search_url=scripted.search_url, search_timeout_seconds=0.3, use_duckduckgo=False))
     yield searcher
     await searcher.close()
 
@@ -49,7 +49,7 @@ async def test_one_failing_query_does_not_take_the_others_with_it(searcher: Jina
 
 
 async def test_nothing_to_search() -> None:
-    searcher = JinaSearcher(settings=Settings())
+    searcher = JinaSearcher(settings=Settings(use_duckduckgo=False))
     with pytest.raises(ConfigurationError, match=r"^nothing to search: "):
         await searcher.search(request("moon"))
     await searcher.close()

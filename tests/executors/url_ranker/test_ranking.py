@@ -10,15 +10,37 @@ from docarray import DocList
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from executors.url_ranker.candidates import passing
 from executors.url_ranker.executor import URLRanker
-from executors.url_ranker.scoring import rank
+from executors.url_ranker.folding import fold
+from executors.url_ranker.scoring import Preferences, best, standing
+from providers.hostnames import hostname_of
 from providers.lexical import relevance
+from providers.reader.pages import normalise_url
 from schemas.errors import InvalidRequest
-from schemas.ranking import Candidate, Ranking, RankRequest
+from schemas.ranking import Candidate, RankedUrl, Ranking, RankRequest
+from schemas.settings import Settings
 
 
 def candidate(url: str, title: str = "", weight: float = 1.0) -> Candidate:
     return Candidate(url=url, title=title, weight=weight)
+
+
+def rank(
+    question: str,
+    candidates: list[Candidate],
+    *,
+    boost_hostnames: tuple[str, ...] = (),
+    bad_hostnames: tuple[str, ...] = (),
+    only_hostnames: tuple[str, ...] = (),
+    per_hostname: int = 2,
+    limit: int = 20,
+) -> tuple[list[RankedUrl], int]:
+    """As the endpoint does without a provider."""
+    entries = fold(passing(candidates, bad_hostnames, only_hostnames))
+    fits = relevance(question, [entry.text for entry in entries])
+    standings = standing(entries, Preferences(boost_hostnames))
+    return best(entries, standings, fits, per_hostname=per_hostname, limit=limit), len(entries)
 
 
 def urls(question: str, candidates: list[Candidate], **options: object) -> list[str]:
@@ -133,21 +155,48 @@ OPTIONS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(CANDIDATES, OPTIONS)
 def test_invariants(candidates: list[Candidate], options: dict[str, Any]) -> None:
-    ranked, passed = rank("moon and tides in 2024", candidates, **options)
-    assert [(r.url, r.score) for r in ranked] == [(r.url, r.score) for r in rank("moon and tides in 2024", candidates, **options)[0]]
+    question = "moon and tides in 2024"
+    ranked, passed = rank(question, candidates, **options)
+    assert [(r.url, r.score) for r in ranked] == [(r.url, r.score) for r in rank(question, candidates, **options)[0]]
     assert len(ranked) <= min(options["limit"], passed)
     scores = [entry.score for entry in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 5 for score in scores)
-    shuffled = random.Random(1).sample(candidates, len(candidates))
-    again, passed_again = rank("moon and tides in 2024", shuffled, **options)
+    hosts = [hostname_of(entry.url) for entry in ranked]
+    of_lists = [host for host in hosts if host]
+    if options["only_hostnames"]:
+        assert all(_of(host, options["only_hostnames"]) for host in of_lists)
+    assert not any(_of(host, options["bad_hostnames"]) for host in of_lists)
+    assert all(entry.score >= 2 for entry, host in zip(ranked, hosts, strict=True) if host and _of(host, options["boost_hostnames"]))
+
+
+def _of(host: str, listed: list[str]) -> bool:
+    return any(f".{host}".endswith(f".{other}") for other in listed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CANDIDATES, st.randoms(use_true_random=False))
+def test_the_order_of_the_candidates_decides_only_among_equals(candidates: list[Candidate], chance: random.Random) -> None:
+    """When no two candidates name the same page: then each page has the same score in whatever order they come."""
+    distinct = list({normalised(candidate.url): candidate for candidate in candidates}.values())
+    question, options = "moon and tides in 2024", {"per_hostname": 99, "limit": 99}
+    ranked, passed = rank(question, distinct, **options)
+    again, passed_again = rank(question, chance.sample(distinct, len(distinct)), **options)
     assert passed_again == passed
-    if len({c.url for c in candidates}) == len(candidates) and not any("www." in c.url or c.url.endswith("/") for c in candidates):
-        assert [entry.score for entry in again] == pytest.approx(scores)
+    assert {r.url: r.score for r in again} == pytest.approx({r.url: r.score for r in ranked})
+    places = {candidate.url: place for place, candidate in enumerate(distinct)}
+    assert ranked == sorted(ranked, key=lambda entry: (-entry.score, places[entry.url]))
+
+
+def normalised(url: str) -> str:
+    try:
+        return normalise_url(url)
+    except ValueError:
+        return url
 
 
 async def ranking(**fields: object) -> Ranking:
-    return await URLRanker().rank(
+    return await URLRanker(settings=Settings()).rank(
         RankRequest(**{"question": "moon", "candidates": DocList[Candidate]([candidate("https://a.org/", "moon")]), **fields})
     )
 
