@@ -145,6 +145,31 @@ class Settings(BaseSettings):
     deepsearch_max_llm_calls: int = Field(400, ge=1, description="Model calls a run may make.")
     deepsearch_max_steps: int = Field(60, ge=1, description="Steps a run may take.")
 
+    # -- the door ------------------------------------------------------------------------------------------------------
+    deepsearch_api_keys: Optional[SecretStr] = Field(
+        None,
+        description="Keys of those who may ask, comma-separated; each as it is or as sha256: and its hash in hexadecimal. Unset: only this machine may ask.",
+    )
+    deepsearch_api_keys_file: Optional[Path] = Field(
+        None, description="File with keys in the same forms, one in a line; read again when it changes."
+    )
+    deepsearch_allow_anonymous: bool = Field(False, description="Answer requests without a key from other machines too.")
+    deepsearch_key_requests_per_minute: int = Field(
+        120, ge=1, description="Requests that one key, or one address without a key, may make in a minute."
+    )
+    deepsearch_key_runs: int = Field(16, ge=1, description="Runs that one key, or one address without a key, may have under way.")
+    deepsearch_key_daily_tokens: int = Field(0, ge=0, description="Tokens that the runs of one key may use in a day (UTC); 0: no limit.")
+    deepsearch_max_runs: int = Field(64, ge=1, description="Runs under way at the gateway; more have to wait.")
+    deepsearch_max_waiting: int = Field(64, ge=0, description="Runs that may wait for their turn; more are refused with 503.")
+    deepsearch_max_body_bytes: int = Field(30_000_000, ge=1_000, description="Largest request body, in bytes.")
+    deepsearch_cors_origins: str = Field(
+        "", description="Origins of web pages that may call the HTTP API, comma-separated; empty: none but its own."
+    )
+    deepsearch_tls_certificate: Optional[Path] = Field(
+        None, description="PEM file with the certificate chain; set with its key: HTTP and gRPC speak TLS only."
+    )
+    deepsearch_tls_key: Optional[Path] = Field(None, description="PEM file with the private key of the certificate.")
+
     # -- the Flow ------------------------------------------------------------------------------------------------------
     deepsearch_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     deepsearch_http_port: int = Field(8080, ge=1, le=65535, description="HTTP port of the gateway.")
