@@ -104,13 +104,13 @@ def test_the_stock_gateway_cannot_serve_stages_with_different_endpoints(tmp_path
     assert "answer_finalizer does not expose" in " ".join(out.split())
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("protocol", ["grpc", "http", "websocket"])
 def test_a_unary_call_reaches_the_first_stage(flow: Running, protocol: str) -> None:
     answer = post(flow, protocol, "/research", ResearchRequest(question="why"), ResearchAnswer)
     assert (answer.question, answer.text) == ("why", "WHY")
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("protocol", ["grpc", "http", "websocket"])
 def test_unary_calls_are_shared_by_the_replicas(flow: Running, protocol: str) -> None:
     titles = [post(flow, protocol, "/read", ReadRequest(url="u"), ReadResponse).page.title for _ in range(6)]
     assert sorted(titles.count(title) for title in set(titles)) == [3, 3]
@@ -126,6 +126,22 @@ def test_many_requests_on_one_call_keep_their_order(flow: Running) -> None:
         "/research", questions, return_type=DocList[ResearchAnswer], request_size=3, results_in_order=True, prefetch=2
     )
     assert [answer.text for answer in answers] == [f"Q{n}" for n in range(20)]
+
+
+def test_many_requests_over_one_websocket(flow: Running) -> None:
+    questions = DocList[ResearchRequest]([ResearchRequest(question=f"q{n}") for n in range(20)])
+    answers = client(flow, "websocket").post(
+        "/research", questions, return_type=DocList[ResearchAnswer], request_size=3, results_in_order=True
+    )
+    assert [answer.text for answer in answers] == [f"Q{n}" for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"), [("/research", "The question is empty; send one."), ("/nowhere", "No stage has the endpoint /nowhere")]
+)
+def test_a_failure_over_websocket_is_one_line(flow: Running, endpoint: str, message: str) -> None:
+    with pytest.raises(ConnectionError, match=message):
+        post(flow, "websocket", endpoint, ResearchRequest(), ResearchAnswer)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
