@@ -342,6 +342,21 @@ def serve(flow: Annotated[Path | None, typer.Option(help="Flow to serve instead 
 
 
 @app.command()
+def mcp(
+    corpus: Annotated[Path | None, typer.Option(help="Folder of documents for the tool ask_corpus.", show_default=False)] = None,
+    host: Annotated[str | None, typer.Option(help="Use a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,
+) -> int:
+    """Serve the tools to an MCP client on stdin and stdout."""
+    if corpus is not None and host is not None:
+        return _fail("--corpus is for this process: a running Flow has its own DEEPSEARCH_CORPUS", INPUT)
+    from deepsearch.configuration import load_settings
+    from deepsearch.mcp import serve
+
+    asyncio.run(serve(load_settings, host, corpus))
+    return 0
+
+
+@app.command()
 def runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,

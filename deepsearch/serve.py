@@ -33,16 +33,21 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
     """Serve until SIGINT or SIGTERM, then let calls finish for at most `settings.drain_seconds` each and return 0.
 
     Without `flow_file`, `flow.yml` of the working folder if there is one, else the one that is installed with the package.
-    Raises `ConfigurationError` when a setting cannot be used or a port is taken, and `DeepSearchError` when a stage does not
-    start; each says so in one line. Logs of the stages go to stderr; JINA_LOG_LEVEL (unset: WARNING) says how much.
+    Raises `ConfigurationError` when a setting cannot be used, keys and certificate among them, or a port is taken, and
+    `DeepSearchError` when a stage does not start; each says so in one line. Logs of the stages go to stderr; JINA_LOG_LEVEL
+    (unset: WARNING) says how much.
     """
     os.environ.setdefault("JINA_LOG_LEVEL", "WARNING")
     from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import and logs while it does)
+    from gateway.guard.access import Access  # noqa: PLC0415
+    from gateway.guard.tls import certificate  # noqa: PLC0415
 
     path = _flow_file(flow_file)
     corpus = settings.deepsearch_corpus
     if corpus is not None and not corpus.expanduser().is_dir():
         raise CorpusError(f"DEEPSEARCH_CORPUS: {corpus} is not a folder; correct it or unset it.", field="DEEPSEARCH_CORPUS")
+    scheme = "https" if certificate(settings) else "http"
+    Access(settings)  # keys that cannot be used are said here, in one line
     os.environ.update(flow_variables(settings))
     _check_ports(settings)
     from jina import Flow  # noqa: PLC0415
@@ -54,7 +59,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
         _start(flow)
         try:
             print(f"DeepSearch is ready: gRPC on {settings.deepsearch_host}:{settings.deepsearch_grpc_port}, "
-                  f"HTTP on http://{settings.deepsearch_host}:{settings.deepsearch_http_port}", flush=True)  # fmt: skip
+                  f"HTTP on {scheme}://{settings.deepsearch_host}:{settings.deepsearch_http_port}", flush=True)  # fmt: skip
             stop.wait()
         finally:
             _forget_dead(flow)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 import socket
-import zlib
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ import can_ada
 import httpcore
 import httpx
 
-from schemas.errors import ConfigurationError, ReadError
+from providers.content_encoding import ACCEPTED, Body, Damaged, TooLarge, decoder_for
+from schemas.errors import ConfigurationError, PageUnavailable, ReadError
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -31,6 +32,8 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _PORTS = frozenset({80, 443, 8080, 8443})
 _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa", "lan", "ip6-localhost", "ip6-loopback")
+# Top-level domains that networks use for themselves and the public name system does not have.
+_PRIVATE_NAMES = (*_LOCAL_NAMES, "corp", "home", "intranet", "private", "test")
 _NOT_IN_NAMES = frozenset("/\\:?#@*")
 _ABSOLUTE = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -162,7 +165,7 @@ class AddressPolicy:
                 raise ReadError(f"refused: port {port} of {_shown(host)} is none of {', '.join(map(str, sorted(_PORTS)))}")
             if address is not None:
                 self.check_address(host, address)
-            elif any(host == name or host.endswith(f".{name}") for name in _LOCAL_NAMES):
+            elif _is_within(host, _LOCAL_NAMES):
                 raise ReadError(f"refused: {_shown(host)} is a local name; add it to DEEPSEARCH_ALLOW_HOSTS to allow it")
         path = parsed.pathname + parsed.search
         shown_host = parsed.hostname
@@ -177,6 +180,15 @@ class AddressPolicy:
             named = str(address) if host == str(address) else f"{_shown(host)} ({address})"
             raise ReadError(f"refused: {named} is {reason} address; add it to DEEPSEARCH_ALLOW_HOSTS to allow it")
 
+    def is_private(self, url: str) -> bool:
+        """Whether the host of `url`, which `check_url` has let through, is nobody else's business: a name or address that only
+        `allowed` lets through, a name within a local network, or one without a dot."""
+        host = self.check_url(url).host
+        address = _address(host)
+        if address is not None:
+            return self._in_networks(address) or _refusal(address) is not None
+        return host in self._names or "." not in host or _is_within(host, _PRIVATE_NAMES)
+
     def _in_networks(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
@@ -184,15 +196,24 @@ class AddressPolicy:
 class GuardedClient:
     """Fetches what an `AddressPolicy` lets through. Kept and closed by its owner; used within one event loop.
 
-    `resolve` takes the place of the system's name resolution. Raises `ConfigurationError` for a `user_agent` that cannot be sent.
+    HTTP/2 is spoken with servers that offer it in TLS. `resolve` takes the place of the system's name resolution and `ssl_context`
+    that of the usual trusted certificates. Raises `ConfigurationError` for a `user_agent` that cannot be sent.
     """
 
-    def __init__(self, policy: AddressPolicy, *, user_agent: str, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        user_agent: str,
+        resolve: Resolve | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         if not (user_agent.isascii() and user_agent.isprintable() and user_agent.strip()):
             raise ConfigurationError("READER_USER_AGENT must be printable ASCII", field="READER_USER_AGENT")
         self._policy = policy
         self._user_agent = user_agent.strip()
         self._network = _CheckedNetwork(policy, resolve or _resolve)
+        self._ssl_context = ssl_context
         self._pool: httpcore.AsyncConnectionPool | None = None
 
     async def get(
@@ -208,12 +229,13 @@ class GuardedClient:
         """What `url` answers after at most five redirects, whatever its status is.
 
         `timeout_seconds` limits everything together, `max_bytes` the body both as it is sent and decoded (with `truncate` the
-        rest is left out instead). `visit` surrounds each hop. Raises `ReadError` in one line that names the cause.
+        rest is left out instead). `visit` surrounds each hop. Raises, in one line that names the cause, `PageUnavailable` when the
+        server does not answer in time or cannot be reached, and `ReadError` for everything that will not pass.
         """
         try:
             return await asyncio.wait_for(self._follow(url, max_bytes, truncate, accept, visit), timeout_seconds)
         except asyncio.TimeoutError:
-            raise ReadError(f"{_shown(url)} did not answer within {timeout_seconds:g} s") from None
+            raise PageUnavailable(f"{_shown(url)} did not answer within {timeout_seconds:g} s") from None
 
     async def close(self) -> None:
         """Close connections."""
@@ -246,7 +268,7 @@ class GuardedClient:
             ("Host", target.origin.partition("://")[2].removesuffix(f":{default}")),
             ("User-Agent", self._user_agent),
             ("Accept", accept),
-            ("Accept-Encoding", "gzip, deflate"),
+            ("Accept-Encoding", ACCEPTED),
         ]
         request = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         try:
@@ -262,15 +284,16 @@ class GuardedClient:
                     body = await _body(target, response, received, max_bytes, truncate)
                 return Fetched(target.url, response.status, received, body)
         except httpcore.TimeoutException:
-            raise ReadError(f"{_shown(target.url)} cannot be reached: connecting took too long") from None
+            raise PageUnavailable(f"{_shown(target.url)} cannot be reached: connecting took too long") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise ReadError(f"{_shown(target.url)} cannot be reached: {reason}") from error
+            raise PageUnavailable(f"{_shown(target.url)} cannot be reached: {reason}") from error
 
     def _connections(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=httpx.create_ssl_context(),
+                ssl_context=self._ssl_context or httpx.create_ssl_context(),
+                http2=True,
                 max_connections=32,
                 max_keepalive_connections=8,
                 keepalive_expiry=15.0,
@@ -300,9 +323,10 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
             try:
                 addresses = list(dict.fromkeys(await asyncio.wait_for(self._resolve(host, port), _RESOLVE_SECONDS)))
             except asyncio.TimeoutError:
-                raise ReadError(f"{_shown(host)} cannot be resolved within {_RESOLVE_SECONDS:g} s") from None
+                raise PageUnavailable(f"{_shown(host)} cannot be resolved within {_RESOLVE_SECONDS:g} s") from None
             except (OSError, UnicodeError) as error:
-                raise ReadError(f"{_shown(host)} cannot be resolved: there is no such host, or the network is down") from error
+                # A name server that fails says so in a way of its own, but not on every system.
+                raise PageUnavailable(f"{_shown(host)} cannot be resolved: there is no such host, or the network is down") from error
         for address in addresses:
             # One address that must not be reached makes the name a trap, whatever its others are.
             parsed = _address(address)
@@ -327,63 +351,39 @@ async def _resolve(host: str, port: int) -> list[str]:
 
 
 async def _body(target: Target, response: httpcore.Response, headers: Mapping[str, str], max_bytes: int, truncate: bool) -> bytes:
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise ReadError(f"{_shown(target.url)} is sent in an encoding that was not asked for: {_shown(encoding)}")
+    coding = headers.get("content-encoding", "")
+    decoder = decoder_for(coding)
+    if decoder is None:
+        raise ReadError(f"{_shown(target.url)} is sent in an encoding that was not asked for: {_shown(coding)}")
     too_large = ReadError(f"{_shown(target.url)} is larger than {max_bytes:,} bytes")
     announced = headers.get("content-length", "")
     if announced.isdecimal() and not truncate and (len(announced) > 18 or int(announced) > max_bytes):
         raise too_large
-    inflater = _Inflater(max_bytes + 1) if encoding in ("gzip", "x-gzip", "deflate") else None
-    body = bytearray()
+    body = Body(max_bytes)
     received = 0
     try:
         async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_stream())) as pieces:
             async for piece in pieces:
                 received += len(piece)
-                body += inflater.feed(piece) if inflater else piece
-                if max(received, len(body)) > max_bytes:
-                    if truncate:
-                        return bytes(body[:max_bytes])
-                    raise too_large
-        if inflater:
-            inflater.finish()
-    except zlib.error as error:
+                decoder.feed(piece, body)
+                if received > max_bytes:
+                    raise TooLarge
+        decoder.finish()
+    except TooLarge:
+        if not truncate:
+            raise too_large from None
+    except Damaged as error:
         raise ReadError(f"{_shown(target.url)} cannot be decompressed: {error}") from error
     return bytes(body)
-
-
-class _Inflater:
-    """Decompresses gzip, zlib and raw deflate, and makes `most` bytes at most. Raises `zlib.error`."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self._stream: Any = None
-
-    def feed(self, data: bytes) -> bytes:
-        made = bytearray()
-        while data and self._left > 0:
-            if self._stream is None:
-                # Some servers send deflate without the zlib header, whose first byte is 0x78 in practice.
-                self._stream = zlib.decompressobj(47 if data[:1] in (b"\x1f", b"\x78") else -15)
-            if self._stream.eof:
-                if data[:1] != b"\x1f":  # another gzip member may follow; anything else is padding
-                    break
-                self._stream = zlib.decompressobj(47)
-            piece = self._stream.decompress(data, self._left)
-            self._left -= len(piece)
-            made += piece
-            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-        return bytes(made)
-
-    def finish(self) -> None:
-        if self._stream is not None and not self._stream.eof:
-            raise zlib.error("it ends too early")
 
 
 def _joined(base: str, location: str) -> str:
     # `urljoin` takes some absolute URLs for relative ones, such as http:///host/, which browsers do not.
     return location if _ABSOLUTE.match(location) or can_ada.can_parse(location) else urljoin(base, location)
+
+
+def _is_within(host: str, names: Iterable[str]) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in names)
 
 
 def _refusal(address: Address) -> str | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_random_exponential
 from tenacity.stop import stop_any
 
+from providers.upstream import Failure, Fault, NotAsked, Refusal, Rejection, Upstream
 from schemas.errors import ConfigurationError, UpstreamError
 from schemas.usage import Usage
 
@@ -27,6 +29,8 @@ _RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 _REASON_CHARACTERS = 200
 _ERROR_BODY_BYTES = 65_536
 _LARGEST_INT = 2**31 - 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,32 @@ class Endpoint:
     """What statuses mean here, where that is not the usual; each continues the service's name."""
     pause_seconds: float = 0.0
     """Least pause before another attempt."""
+    rejections: frozenset[int] = frozenset({401, 402, 403})
+    """Statuses with which it refuses us, not the request."""
+    upstream: Upstream = field(default_factory=Upstream, compare=False, repr=False)
+    """How it is spared; shared by all calls with this endpoint."""
 
     def fails(self, message: str) -> UpstreamError:
         """The error for a failed call; `message` continues the service's name."""
         return self.error(f"{self.service} {message}", usage=self.failed_usage)
 
+    async def malformed(self, message: str) -> UpstreamError:
+        """The error for the answer just given, which is none: it counts as a failure of the service's own."""
+        await self.upstream.retract(Fault(f"sent a malformed body: {message}"))
+        return self.fails(f"sent a malformed body: {message}")
 
-class _Transient(Exception):
-    """A failure that may pass."""
+    async def rejects(self, message: str) -> UpstreamError:
+        """The error for the answer just given, which refuses us whatever we ask: nothing is asked for a while."""
+        await self.upstream.retract(Rejection(message))
+        return self.fails(message)
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+
+class _Unavailable(Fault):
+    """Unreachable or overloaded, which may pass."""
+
+
+class _Limited(Refusal):
+    """Too many requests, which will pass."""
 
 
 def create_client() -> httpx.AsyncClient:
@@ -71,7 +89,7 @@ def create_client() -> httpx.AsyncClient:
         headers={"User-Agent": "deepsearch", "Accept": "application/json"},
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=10.0),  # `_send` limits the whole call
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+        limits=httpx.Limits(max_connections=256, max_keepalive_connections=32),
     )
 
 
@@ -111,7 +129,21 @@ async def post_json(
     content = json.dumps(payload).encode("ascii")  # escaped, so that any text can be sent
     all_headers = {"Content-Type": "application/json", **endpoint.headers, **(headers or {})}
     request = _Request("POST", endpoint.url, all_headers, content)
-    return _answer(endpoint, await _send(client, endpoint, request, timeout_seconds, max_bytes))
+    return await _Call(client, endpoint, request, timeout_seconds, max_bytes).answer(_json_object)
+
+
+async def post_form(
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    form: Mapping[str, str],
+    *,
+    timeout_seconds: float,
+    max_bytes: int = 10_000_000,
+) -> bytes:
+    """Post `form` as a browser would and return the body as it is; limits and errors as in `post_json`."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **endpoint.headers}
+    request = _Request("POST", endpoint.url, headers, urlencode(form, errors="replace").encode("ascii"))
+    return await _Call(client, endpoint, request, timeout_seconds, max_bytes).answer(bytes)
 
 
 async def get_json(
@@ -123,8 +155,8 @@ async def get_json(
     max_bytes: int = 10_000_000,
 ) -> dict[str, Any]:
     """Get `endpoint.url` with `parameters` and return the object that is answered; limits and errors as in `post_json`."""
-    body = await get_body(client, endpoint, parameters, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
-    return _answer(endpoint, body)
+    request = _get(endpoint, parameters)
+    return await _Call(client, endpoint, request, timeout_seconds, max_bytes).answer(_json_object)
 
 
 async def get_body(
@@ -136,8 +168,7 @@ async def get_body(
     max_bytes: int = 10_000_000,
 ) -> bytes:
     """Get `endpoint.url` with `parameters` and return the body as it is; limits and errors as in `post_json`."""
-    url = f"{endpoint.url}?{urlencode(parameters, errors='replace')}"
-    return await _send(client, endpoint, _Request("GET", url, endpoint.headers), timeout_seconds, max_bytes)
+    return await _Call(client, endpoint, _get(endpoint, parameters), timeout_seconds, max_bytes).answer(bytes)
 
 
 @dataclass(frozen=True)
@@ -148,62 +179,109 @@ class _Request:
     content: bytes | None = None
 
 
-async def _send(client: httpx.AsyncClient, endpoint: Endpoint, request: _Request, timeout_seconds: float, max_bytes: int) -> bytes:
-    def pause(state: RetryCallState) -> float:
-        return max(endpoint.pause_seconds, _pause(state))
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(_Transient),
-        stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(timeout_seconds)),
-        wait=pause,
-        reraise=True,
-    )
-    try:
-        body: bytes = await asyncio.wait_for(retrying(_attempt, client, endpoint, request, max_bytes), timeout_seconds)
-    except asyncio.TimeoutError:
-        raise endpoint.fails(f"did not answer within {timeout_seconds:g} s") from None
-    except _Transient as failure:
-        raise endpoint.fails(str(failure)) from failure
-    except (httpx.HTTPError, httpx.InvalidURL) as failure:
-        raise endpoint.fails(f"cannot be used: {_one_line(str(failure)) or type(failure).__name__}") from failure
-    return body
+def _get(endpoint: Endpoint, parameters: Mapping[str, str | int]) -> _Request:
+    return _Request("GET", f"{endpoint.url}?{urlencode(parameters, errors='replace')}", endpoint.headers)
 
 
-def _answer(endpoint: Endpoint, body: bytes) -> dict[str, Any]:
-    answer = _object(body)
-    if answer is None:
-        raise endpoint.fails("sent a malformed body: not a JSON object")
-    return answer
+class _Call:
+    """One request, sent until there is an answer or no more sense in it."""
+
+    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: _Request, timeout_seconds: float, max_bytes: int) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._request = request
+        self._timeout = timeout_seconds
+        self._max_bytes = max_bytes
+        self._deadline = time.monotonic() + timeout_seconds
+        self._sent_at: float | None = None
+
+    async def answer(self, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the body. Raises the endpoint's error."""
+        endpoint = self._endpoint
+        try:
+            async with endpoint.upstream.slot(self._deadline), endpoint.upstream.call():
+                return read(await self._body())
+        except NotAsked as failure:
+            usage = Usage() if self._sent_at is None else endpoint.failed_usage
+            raise endpoint.error(f"{endpoint.service} {failure}", usage=usage) from failure
+        except Failure as failure:
+            raise endpoint.fails(str(failure)) from failure
+
+    async def _body(self) -> bytes:
+        def pause(state: RetryCallState) -> float:
+            return max(self._endpoint.pause_seconds, _pause(state))
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((_Unavailable, _Limited)),
+            stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(self._deadline - time.monotonic())),
+            wait=pause,
+            reraise=True,
+        )
+        try:
+            body: bytes = await asyncio.wait_for(retrying(self._attempt), self._deadline - time.monotonic())
+        except asyncio.TimeoutError:
+            raise self._late() from None
+        return body
+
+    def _late(self) -> Failure:
+        upstream = self._endpoint.upstream
+        if self._sent_at is None:
+            return upstream.no_turn()
+        message = f"did not answer within {self._timeout:g} s"
+        patient = time.monotonic() - self._sent_at >= upstream.policy.patience_seconds
+        return Fault(message) if patient else Failure(message)
+
+    async def _attempt(self) -> bytes:
+        upstream = self._endpoint.upstream
+        await upstream.turn(self._deadline)
+        self._sent_at = self._sent_at or time.monotonic()
+        try:
+            return await self._exchange()
+        except Failure as failure:
+            if failure.retry_after:
+                upstream.pause(failure.retry_after)
+            raise
+
+    async def _exchange(self) -> bytes:
+        endpoint, request = self._endpoint, self._request
+        try:
+            async with self._client.stream(request.method, request.url, content=request.content, headers=request.headers) as response:
+                status = response.status_code
+                if status not in endpoint.meanings and (response.is_success or status in endpoint.answers):
+                    body = await _read(response, self._max_bytes)
+                    if body is None:
+                        raise Fault(f"sent more than {self._max_bytes} bytes")
+                    return body
+                reason = _reason(await _read(response, _ERROR_BODY_BYTES) or b"")
+        except httpx.TimeoutException as failure:
+            raise _Unavailable("cannot be reached: connecting took too long") from failure
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
+            raise _Unavailable(f"cannot be reached: {_one_line(str(failure)) or type(failure).__name__}") from failure
+        except (httpx.HTTPError, httpx.InvalidURL) as failure:
+            kind = Fault if isinstance(failure, httpx.DecodingError) else Failure
+            raise kind(f"cannot be used: {_one_line(str(failure)) or type(failure).__name__}") from failure
+        raise _failure(endpoint, request, response, reason)
 
 
-async def _attempt(client: httpx.AsyncClient, endpoint: Endpoint, request: _Request, max_bytes: int) -> bytes:
-    try:
-        async with client.stream(request.method, request.url, content=request.content, headers=request.headers) as response:
-            if response.is_success or response.status_code in endpoint.answers:
-                body = await _read(response, max_bytes)
-                if body is None:
-                    raise endpoint.fails(f"sent more than {max_bytes} bytes")
-                return body
-            reason = _reason(await _read(response, _ERROR_BODY_BYTES) or b"")
-    except httpx.TimeoutException as failure:
-        raise _Transient("cannot be reached: connecting took too long") from failure
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
-        raise _Transient(f"cannot be reached: {_one_line(str(failure)) or type(failure).__name__}") from failure
+def _failure(endpoint: Endpoint, request: _Request, response: httpx.Response, reason: str) -> Failure:
+    """What a status that is no answer means."""
     status = response.status_code
+    kind = Rejection if status in endpoint.rejections else Fault if status >= 500 else Refusal
     if status in endpoint.meanings:
-        raise endpoint.fails(f"{endpoint.meanings[status]}{reason}")
+        return kind(f"{endpoint.meanings[status]}{reason}")
     if status in (401, 403) and endpoint.key_setting:
         if endpoint.key_header in request.headers:
-            raise endpoint.fails(f"rejected the key: check {endpoint.key_setting}{reason}")
-        raise endpoint.fails(f"asks for a key: set {endpoint.key_setting}{reason}")
+            return kind(f"rejected the key: check {endpoint.key_setting}{reason}")
+        return kind(f"asks for a key: set {endpoint.key_setting}{reason}")
     if status == 402 and endpoint.key_setting:
-        raise endpoint.fails(f"is out of credit: top up the account of {endpoint.key_setting}{reason}")
+        return kind(f"is out of credit: top up the account of {endpoint.key_setting}{reason}")
     if status in _RETRIED_STATUSES:
         retry_after = _seconds(response.headers.get("Retry-After", ""))
         when = f", it asks to wait {retry_after:g} s" if retry_after else ""
-        raise _Transient(f"{'limits the rate' if status == 429 else 'is failing'}: HTTP {status}{when}{reason}", retry_after)
-    verb = "is failing" if status >= 500 else "refused the request"
-    raise endpoint.fails(f"{verb}: HTTP {status}{reason}")
+        if status == 429:
+            return _Limited(f"limits the rate: HTTP {status}{when}{reason}", retry_after)
+        return _Unavailable(f"is failing: HTTP {status}{when}{reason}", retry_after)
+    return kind(f"{'is failing' if status >= 500 else 'refused the request'}: HTTP {status}{reason}")
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:
@@ -220,7 +298,7 @@ _backoff = wait_random_exponential(multiplier=0.2, max=5)
 
 def _pause(state: RetryCallState) -> float:
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.retry_after if isinstance(failure, _Transient) else None
+    asked = failure.retry_after if isinstance(failure, Failure) else None
     return _backoff(state) if asked is None else asked
 
 
@@ -233,6 +311,13 @@ def _seconds(retry_after: str) -> float | None:
     except (ValueError, TypeError, IndexError):
         return None
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment.tzinfo else None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    answer = _object(body)
+    if answer is None:
+        raise Fault("sent a malformed body: not a JSON object")
+    return answer
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

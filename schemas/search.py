@@ -62,7 +62,7 @@ class QueryOutcome(BaseDoc):
     """The provider that answered; empty when none did."""
     results: int = 0
     errors: List[str] = []
-    """One line per provider that was tried and failed."""
+    """One line per provider that was tried and failed, or found nothing."""
 
 
 class SearchResponse(BaseDoc):

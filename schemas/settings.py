@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     serper_api_key: Optional[SecretStr] = Field(None, description="Key for Serper (Google's results); set: it is asked after Brave.")
     serper_search_url: str = Field("https://google.serper.dev/search", description="Serper endpoint.")
     searxng_url: Optional[str] = Field(
-        None, description="Base URL of a SearXNG server that answers in JSON, such as http://localhost:8888; set: it is asked last."
+        None, description="Base URL of a SearXNG server that answers in JSON, such as http://localhost:8888; set: it is asked after Serper."
     )
     arxiv_search_url: str = Field(
         "https://export.arxiv.org/api/query", description="arXiv endpoint; asked only when a request names `arxiv` as its search provider."

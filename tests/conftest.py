@@ -75,6 +75,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DEEPSEARCH_HOME", str(tmp_path / "deepsearch"))
+    monkeypatch.setenv("USE_DUCKDUCKGO", "false")
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     get_settings.cache_clear()
     yield

@@ -29,6 +29,8 @@ def environment(home: str, upstream: int) -> tuple[dict[str, str], int]:
         "JINA_API_KEY": "scripted",
         "JINA_SEARCH_URL": f"http://127.0.0.1:{upstream}/search/",
         "JINA_READER_URL": f"http://127.0.0.1:{upstream}/reader/",
+        "EMBEDDING_PROVIDER": "none",
+        "RERANK_PROVIDER": "none",
     }
     return {**os.environ, **values}, ports[1]
 

@@ -150,7 +150,7 @@ def _decide(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
         diary=DocList[DiaryEntry](state.diary),
         improvements=list(state.improvements) if effect.question == state.question else [],
         step=state.total_step,
-        budget_left=round(state.budget.share_left(), 2),
+        budget_left=round(state.budget.share_left(), 1),
         date=_date(state),
         allowance=allowance,
     )

@@ -46,6 +46,8 @@ MOST_FAILED_CALLS = 2
 """After as many failures in a row of a call that the loop needs, the run answers with what it has."""
 _REASON_OF_FIELD: dict[str, StopReason] = {"tokens": "token_budget", "llm_calls": "call_budget", "cost_usd": "money_budget"}
 """Which limit an allowance that was too small stands for."""
+_FATAL_CODES = {"not_recorded", "cache"}
+"""A replay that goes on without what was recorded would be another run, and a recording with gaps could not be replayed."""
 _HOPELESS_CODES = {"model_rejected", "configuration", "corpus", "invalid_request", "unauthorized"}
 
 
@@ -169,6 +171,8 @@ def _on_computed(state: RunState, effect: Effect, event: ev.Computed) -> RunStat
 
 def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
     """Go on without what is optional, try again what is needed, and end with what there is when that fails too."""
+    if event.code in _FATAL_CODES:
+        return end(state, "failed", code=event.code, message=event.message)
     match effect.kind:
         case "read":
             return on_read_failed(state, effect, event)

@@ -57,7 +57,8 @@ def on_searched(state: RunState, effect: Effect, event: ev.Searched) -> RunState
         )
         for result in results
     )
-    errors = tuple(error for outcome in event.response.outcomes for error in outcome.errors)
+    # What failed before another provider answered is told by the event; the step is only concerned when nobody did.
+    errors = tuple(error for outcome in event.response.outcomes if not outcome.provider for error in outcome.errors)
     state = changed(
         state,
         pool=pool.add(state.pool, found),

@@ -8,6 +8,7 @@ from jina import Executor, requests
 from executors.query_planner.clustering import cluster
 from executors.query_planner.coding import code
 from executors.query_planner.deciding import decide
+from executors.query_planner.describing import describe
 from executors.query_planner.rewriting import rewrite
 from executors.query_planner.understanding import understand
 from providers.llm import create_model
@@ -20,6 +21,8 @@ from schemas.planning import (
     CodeResult,
     DecideRequest,
     Decision,
+    DescribeRequest,
+    Description,
     RewriteRequest,
     Rewriting,
     Understanding,
@@ -62,6 +65,11 @@ class QueryPlanner(Executor):
     async def code(self, doc: CodeRequest, **kwargs: Any) -> CodeResult:
         """The result of a computation."""
         return await code(doc, self._model, self._prompts, self._sandbox, self._settings)
+
+    @requests(on="/describe")
+    async def describe(self, doc: DescribeRequest, **kwargs: Any) -> Description:
+        """What an attached image shows, in words."""
+        return await describe(doc, self._model, self._prompts)
 
     async def close(self) -> None:
         """Release connections and processes."""

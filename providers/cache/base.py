@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -22,12 +23,12 @@ class Cache(Protocol):
     A fault of the cache is raised as `CacheError`.
     """
 
-    async def get(self, kind: Kind, key: str) -> Entry | None:
-        """The entry, whatever its age, or None."""
+    async def get(self, kind: Kind, keys: Sequence[str]) -> dict[str, Entry]:
+        """The entries that there are, whatever their age, by key."""
         ...
 
-    async def put(self, kind: Kind, key: str, value: bytes) -> None:
-        """Keep `value`, in place of what was there; entries not used for longest go when the size limit is reached."""
+    async def put(self, kind: Kind, values: Mapping[str, bytes]) -> None:
+        """Keep `values` by key, in place of what was there; entries not used for longest go when the size limit is reached."""
         ...
 
     async def close(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +53,9 @@ class SQLiteJournal:
         self._owner = _owner(os.getpid())
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+            if not path.exists():
+                _begin(path)
+            self._connection = _connected(path)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
@@ -177,6 +181,24 @@ class SQLiteJournal:
         if summary.state == "running" and not _alive(row[1]):
             summary.state = "interrupted"
         return summary
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _begin(path: Path) -> None:
+    """Make an empty journal beside its place and then put it there, whole: what SQLite does to begin one fails when two do it."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+        made = Path(folder) / path.name
+        connection = _connected(made)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(_SCHEMA)
+        finally:
+            connection.close()
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(made, path)
 
 
 def _alive(owner: str) -> bool:

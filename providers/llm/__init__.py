@@ -13,7 +13,7 @@ from schemas.settings import Settings
 def create_model(settings: Settings) -> ChatModel | None:
     """The model that the settings name, or None when they name none: extractive mode.
 
-    Raises `ConfigurationError` when only some roles have a model, or when no server can be meant.
+    Raises `ConfigurationError` when only some roles have a model, or when no server can be meant; a replay needs none.
     """
     roles: tuple[Role, ...] = get_args(Role)
     models: dict[Role, str] = {role: getattr(settings, f"llm_model_{role}") or settings.llm_model or "" for role in roles}
@@ -22,7 +22,7 @@ def create_model(settings: Settings) -> ChatModel | None:
     missing = [f"LLM_MODEL_{role.upper()}" for role, model in models.items() if not model]
     if missing:
         raise ConfigurationError(f"LLM_MODEL is unset, and so is {', '.join(missing)}: set LLM_MODEL", field="llm_model")
-    if settings.openai_base_url is None and settings.openai_api_key is None:
+    if settings.openai_base_url is None and settings.openai_api_key is None and settings.deepsearch_cache != "replay":
         raise ConfigurationError(
             "a model is set, but no server for it: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own",
             field="openai_api_key",

@@ -73,5 +73,9 @@ class Account:
         self._open -= prompt_tokens
         self._settled += usage.model_copy(update={"cost_usd": self._cost(usage.prompt_tokens, usage.completion_tokens)})
 
+    def restore(self, spent: Usage) -> None:
+        """Everything spent so far is `spent`: what a recorded call had spent by then."""
+        self._settled, self._open = spent, 0
+
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         return (prompt_tokens * self._settings.llm_price_input + completion_tokens * self._settings.llm_price_output) / 1e6

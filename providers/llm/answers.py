@@ -37,7 +37,12 @@ def answer_of(response: Any) -> Answer | None:
         return None
     arguments = _get(_get(_first(message.get("tool_calls")), "function"), "arguments")
     text = arguments if isinstance(arguments, str) and arguments else _text(message.get("content"))
-    return Answer(text=text, hidden=_reasoning(message), cut=_get(choice, "finish_reason") == "length")
+    return Answer(text=text, hidden=_reasoning(message), cut=is_cut(response))
+
+
+def is_cut(response: Any) -> bool:
+    """Whether a response, or an event of a stream, says that the answer ended because it reached the limit."""
+    return bool(_get(_first(_get(response, "choices")), "finish_reason") == "length")
 
 
 def delta_of(event: Any) -> tuple[str, str]:

@@ -20,6 +20,8 @@ class Prompt:
 
     system: str
     user: str
+    images: tuple[str, ...] = ()
+    """Images that `user` speaks of, as data URIs; for models that can see."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -11,10 +12,13 @@ from urllib.parse import urlsplit
 
 import anyio
 import openai
+from typing_extensions import NotRequired
 
+from providers.cache import Memory, address, create_memory
 from providers.llm.account import Account
-from providers.llm.answers import Answer, answer_of, counted_in, delta_of, error_in
+from providers.llm.answers import Answer, answer_of, counted_in, delta_of, error_in, is_cut
 from providers.llm.base import Generated, Output, Prompt, Role, TextChunk
+from providers.llm.cached import SPOKEN, TOLD, Spoken, Told, turn
 from providers.llm.dialect import Dialect
 from providers.llm.failures import (
     cause_and_fix,
@@ -30,7 +34,7 @@ from providers.llm.objects import InvalidOutput, read_object
 from providers.llm.prompts import environment
 from providers.llm.thinking import ThinkingFilter
 from providers.llm.tokens import count_tokens, truncate, valid_unicode
-from schemas.errors import DeadlineExceeded, ModelOutputInvalid, ModelRejected, ModelUnavailable
+from schemas.errors import DeadlineExceeded, DeepSearchError, ModelOutputInvalid, ModelRejected, ModelUnavailable
 from schemas.settings import Settings
 from schemas.usage import Allowance, Usage
 
@@ -39,6 +43,7 @@ _FORM, _REPAIR = _INSTRUCTIONS.get_template("form.md"), _INSTRUCTIONS.get_templa
 
 _PUBLIC_SERVER = "https://api.openai.com/v1"
 _PATH = "/chat/completions"
+_TOKENS_PER_IMAGE = 1_600  # the most that OpenAI's and Anthropic's documentation name for a picture that is shrunk to fit
 _TOKENS_PER_MESSAGE = 4  # role and separators, in OpenAI's chat format
 _SHOWN_TOKENS = 1_000  # of an invalid answer, when the model is asked to correct it
 _CONNECT_SECONDS = 10.0
@@ -50,6 +55,7 @@ _CHANGEABLE = {400, 404, 415, 422, 501}
 class Turn(TypedDict):
     role: Literal["system", "user", "assistant"]
     content: str
+    images: NotRequired[Sequence[str]]
 
 
 @dataclass
@@ -61,6 +67,8 @@ class _Call:
     dialect: Dialect
     account: Account
     deadline: float
+    cut: bool = False
+    """Whether a streamed answer ended because it reached the limit."""
 
     @property
     def seconds_left(self) -> float:
@@ -84,7 +92,8 @@ class OpenAIModel:
     """The `ChatModel` of an OpenAI-compatible server; `models` names the model of each role.
 
     Requests share one connection pool, which belongs to the event loop that is running. What the server turns out to
-    support is remembered for each model.
+    support is remembered for each model. Turns are remembered as DEEPSEARCH_CACHE says: below everything that decides
+    what is asked, so that a replay decides as the recorded run did, and above the requests, none of which it makes.
     """
 
     def __init__(self, settings: Settings, models: Mapping[Role, str]) -> None:
@@ -92,10 +101,12 @@ class OpenAIModel:
         self._models = dict(models)
         self._base_url = settings.openai_base_url or _PUBLIC_SERVER
         self._key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-        self._host = urlsplit(self._base_url).netloc.rpartition("@")[2]
+        self._server = address(self._base_url)
+        self._host = urlsplit(self._server).netloc
         self._dialects = {model: Dialect() for model in models.values()}
         self._client: openai.AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._memory: Memory = create_memory(settings)
 
     def name(self, role: Role) -> str:
         """The model configured for `role`."""
@@ -106,7 +117,8 @@ class OpenAIModel:
         return count_tokens(text)
 
     async def close(self) -> None:
-        """Close connections. The next call opens new ones."""
+        """Close connections and the cache. The next call opens new ones."""
+        await self._memory.close()
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
@@ -125,9 +137,27 @@ class OpenAIModel:
         An invalid answer is shown to the model once, with what is wrong with it.
         """
         call = self._begin(role, allowance)
-        with anyio.move_on_after(call.seconds_left):
-            return await self._generate(call, prompt, output, check)
-        raise self._too_late(call)
+        form = form_of(output)
+        turns = _turns(prompt)
+
+        def valid(answer: Answer) -> bool:
+            return _judge(answer, output, check)[0] is not None
+
+        told = await self._told(call, turns, form, call.dialect.rung, valid)
+        answer, rung = told.answer, told.rung
+        value, problem, ignored = _judge(answer, output, check)
+        if value is None:
+            # What ignores the form of this rung gets the next one; there the prompt shows the schema.
+            rung = min(rung + 1, LAST_RUNG) if ignored and not answer.cut else rung
+            repair = _with_repair(turns, answer, form, problem)
+            told = await self._told(call, repair, form, rung, valid, because=f" (the first answer cannot be used: {problem})")
+            rung = told.rung
+            value, problem, _ = _judge(told.answer, output, check)
+        if value is None:
+            message = f"model {call.model!r} gave no valid {form.name} in two attempts: {problem}"
+            raise ModelOutputInvalid(message, usage=call.account.spent)
+        call.dialect.rung = max(call.dialect.rung, rung)
+        return Generated(value, call.account.spent)
 
     async def stream(self, role: Role, prompt: Prompt, allowance: Allowance) -> AsyncGenerator[TextChunk, None]:
         """Yield the text as it is written; see `ChatModel.stream`.
@@ -136,10 +166,43 @@ class OpenAIModel:
         because its beginning has been given away.
         """
         call = self._begin(role, allowance)
+        turns = _turns(prompt)
+        nothing = Usage()
+        question = turn(call.model, call.temperature, turns, None)
+        if self._memory.mode == "replay":
+            self._room(call, turns, None, 0, "")
+        if (known := await self._memory.recall(question, SPOKEN, worth=self._is_whole)) is not None:
+            spoken, usage = known
+            for piece in spoken.pieces:
+                yield TextChunk(piece, nothing)
+            if spoken.failure is not None:
+                raise spoken.failure
+            yield TextChunk("", usage)
+            return
+        pieces: list[str] = []
+        try:
+            async with aclosing(self._written(call, turns)) as written:
+                async for piece in written:
+                    pieces.append(piece)
+                    yield TextChunk(piece, nothing)
+        except DeepSearchError as error:
+            broken = Spoken(tuple(pieces), self._server, (type(error).__name__, *error.args))
+            await self._memory.keep(question, broken, Usage(), SPOKEN, worth=False)
+            raise
+        await self._memory.keep(question, Spoken(tuple(pieces), self._server), call.account.spent, SPOKEN, worth=not call.cut)
+        yield TextChunk("", call.account.spent)
+
+    def _is_whole(self, spoken: Spoken) -> bool:
+        return spoken.server == self._server and not spoken.error
+
+    # -- one call ------------------------------------------------------------------------------------------------------
+
+    async def _written(self, call: _Call, turns: Sequence[Turn]) -> AsyncGenerator[str, None]:
+        """The text as the server sends it; `call` is settled at the end."""
         accepted: _Accepted | None = None
         ends_at = anyio.current_time() + self._settings.llm_timeout_seconds
         with anyio.move_on_after(call.seconds_left):
-            accepted = await self._request(call, _turns(prompt), stream=True)
+            accepted = await self._request(call, turns, stream=True)
         if accepted is None:
             raise self._too_late(call)
         said = ThinkingFilter()
@@ -147,7 +210,6 @@ class OpenAIModel:
         reported: Any = None
         room = accepted.most_output * _LONGEST_TOKEN
         spoke = False
-        nothing = Usage()
         try:
             while room > 0:
                 with anyio.move_on_after(min(call.seconds_left, ends_at - anyio.current_time())) as scope:
@@ -159,15 +221,16 @@ class OpenAIModel:
                     break
                 if isinstance(event, dict) and event.get("usage"):
                     reported = event
+                call.cut = call.cut or is_cut(event)
                 content, reasoning = delta_of(event)
                 received.append(content or reasoning)
                 room -= len(content) + len(reasoning)
                 if content and (text := said.feed(content)):
                     spoke = True
-                    yield TextChunk(text, nothing)
+                    yield text
             if text := said.finish():
                 spoke = True
-                yield TextChunk(text, nothing)
+                yield text
         except (openai.APIError, ValueError) as error:
             self._settle(call, accepted, reported, received)
             words = words_of(error, self._key) if isinstance(error, openai.APIError) else ""
@@ -178,9 +241,7 @@ class OpenAIModel:
         self._settle(call, accepted, reported, received)
         if not spoke:
             raise ModelOutputInvalid(f"model {call.model!r} wrote no text", usage=call.account.spent)
-        yield TextChunk("", call.account.spent)
-
-    # -- one call ------------------------------------------------------------------------------------------------------
+        call.cut = call.cut or room <= 0
 
     def _begin(self, role: Role, allowance: Allowance) -> _Call:
         call = _Call(
@@ -194,27 +255,32 @@ class OpenAIModel:
             raise self._too_late(call)
         return call
 
-    async def _generate(
-        self, call: _Call, prompt: Prompt, output: type[Output], check: Callable[[Output], str | None] | None
-    ) -> Generated[Output]:
-        form = form_of(output)
-        turns = _turns(prompt)
-        answer, rung = await self._ask(call, turns, form, call.dialect.rung)
-        value, problem, ignored = _judge(answer, output, check)
-        if value is None:
-            # What ignores the form of this rung gets the next one; there the prompt shows the schema.
-            rung = min(rung + 1, LAST_RUNG) if ignored and not answer.cut else rung
-            answer, rung = await self._ask(call, _with_repair(turns, answer, form, problem), form, rung, problem)
-            value, problem, _ = _judge(answer, output, check)
-        if value is None:
-            message = f"model {call.model!r} gave no valid {form.name} in two attempts: {problem}"
-            raise ModelOutputInvalid(message, usage=call.account.spent)
-        call.dialect.rung = max(call.dialect.rung, rung)
-        return Generated(value, call.account.spent)
+    async def _told(
+        self, call: _Call, turns: Sequence[Turn], form: Form, rung: int, valid: Callable[[Answer], bool], *, because: str = ""
+    ) -> Told:
+        """The model's answer to one turn, remembered or from its server; what is not `valid` is not remembered."""
+        if self._memory.mode == "replay":
+            self._room(call, _with_form(turns, form, rung), form, rung, because)
 
-    async def _ask(self, call: _Call, turns: Sequence[Turn], form: Form, rung: int, problem: str = "") -> tuple[Answer, int]:
-        """The model's answer, and the rung on which it was given."""
-        because = f" (the first answer cannot be used: {problem})" if problem else ""
+        async def ask() -> tuple[Told, Usage]:
+            with anyio.move_on_after(call.seconds_left):
+                told = await self._ask(call, turns, form, rung, because)
+                return told, call.account.spent
+            raise self._too_late(call)
+
+        told, spent = await self._memory.answer(
+            turn(call.model, call.temperature, turns, form),
+            ask,
+            TOLD,
+            worth=lambda told: told.server == self._server and not told.answer.cut and valid(told.answer),
+            patience=call.seconds_left,
+        )
+        if self._memory.mode == "replay":
+            call.account.restore(spent)
+        return told
+
+    async def _ask(self, call: _Call, turns: Sequence[Turn], form: Form, rung: int, because: str) -> Told:
+        """The model's answer, from its server."""
         accepted = await self._request(call, turns, form, rung, because)
         answer = answer_of(accepted.response)
         self._settle(call, accepted, accepted.response, [answer.text, answer.hidden] if answer else [])
@@ -223,7 +289,7 @@ class OpenAIModel:
             what = f'reported "{" ".join(said.split())[:200]}"' if said else "sent something that is no chat completion"
             message = f"the model server {self._host} {what}: check OPENAI_BASE_URL and LLM_MODEL"
             raise ModelUnavailable(message.replace(self._key or "\0", "***"), usage=call.account.spent)
-        return answer, accepted.rung
+        return Told(answer, accepted.rung, self._server)
 
     def _settle(self, call: _Call, accepted: _Accepted, response: Any, written: Sequence[str]) -> None:
         """Charge an answered request: by the server's counts, or by the tokenizer's when those cannot be used."""
@@ -254,12 +320,11 @@ class OpenAIModel:
         first_rung, retries = rung, 0
         while True:
             messages = _with_form(turns, form, rung)
-            counted = sum(count_tokens(turn["content"]) + _TOKENS_PER_MESSAGE for turn in messages) + (form.tokens[rung] if form else 0)
-            most_output = call.account.most_output(call.dialect.upper_estimate(counted), because)
+            counted, most_output = self._room(call, messages, form, rung, because)
             charge = call.dialect.estimate(counted)
             body = {
                 "model": call.model,
-                "messages": messages,
+                "messages": [_sent(turn) for turn in messages],
                 **call.dialect.parameters(most_output, call.temperature, stream=stream),
                 **(form.parameters(rung) if form else {}),
             }
@@ -286,6 +351,11 @@ class OpenAIModel:
                 return _Accepted(response, rung, counted, charge, most_output)
             await self._wait(call, failure, retries)
             retries += 1
+
+    def _room(self, call: _Call, messages: Sequence[Turn], form: Form | None, rung: int, because: str) -> tuple[int, int]:
+        """Tokens of the prompt, and how many its answer may have. Raises `BudgetExceeded` when they are too few."""
+        counted = sum(map(_tokens, messages)) + (form.tokens[rung] if form else 0)
+        return counted, call.account.most_output(call.dialect.upper_estimate(counted), because)
 
     async def _post(self, call: _Call, body: dict[str, Any]) -> Any:
         """The parsed response, or an open stream of events. Parsing into the package's own types would cost more than all the rest."""
@@ -338,7 +408,23 @@ class OpenAIModel:
 
 
 def _turns(prompt: Prompt) -> list[Turn]:
-    return [{"role": "system", "content": valid_unicode(prompt.system)}, {"role": "user", "content": valid_unicode(prompt.user)}]
+    user: Turn = {"role": "user", "content": valid_unicode(prompt.user)}
+    if prompt.images:
+        user["images"] = prompt.images
+    return [{"role": "system", "content": valid_unicode(prompt.system)}, user]
+
+
+def _sent(turn: Turn) -> dict[str, Any]:
+    """A turn as servers take it: with images its content is a list of parts."""
+    content: Any = turn["content"]
+    if images := turn.get("images"):
+        pictures = [{"type": "image_url", "image_url": {"url": image}} for image in images]
+        content = [{"type": "text", "text": turn["content"]}, *pictures]
+    return {"role": turn["role"], "content": content}
+
+
+def _tokens(turn: Turn) -> int:
+    return count_tokens(turn["content"]) + _TOKENS_PER_MESSAGE + _TOKENS_PER_IMAGE * len(turn.get("images", ()))
 
 
 def _with_form(turns: Sequence[Turn], form: Form | None, rung: int) -> list[Turn]:
@@ -346,7 +432,7 @@ def _with_form(turns: Sequence[Turn], form: Form | None, rung: int) -> list[Turn
     if form is None or not form.in_prompt(rung):
         return list(turns)
     system, user, *later = turns
-    return [system, {"role": "user", "content": _FORM.render(task=user["content"], form=form)}, *later]
+    return [system, {**user, "content": _FORM.render(task=user["content"], form=form)}, *later]
 
 
 def _with_repair(turns: Sequence[Turn], answer: Answer, form: Form, problem: str) -> list[Turn]:
@@ -356,7 +442,7 @@ def _with_repair(turns: Sequence[Turn], answer: Answer, form: Form, problem: str
     if shown.strip():
         return [*turns, {"role": "assistant", "content": shown}, {"role": "user", "content": repair}]
     system, user = turns  # many chat templates refuse an empty turn, and two turns of one speaker
-    return [system, {"role": "user", "content": f"{user['content']}\n\n{repair}"}]
+    return [system, {**user, "content": f"{user['content']}\n\n{repair}"}]
 
 
 def _judge(answer: Answer, output: type[Output], check: Callable[[Output], str | None] | None) -> tuple[Output | None, str, bool]:

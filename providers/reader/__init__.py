@@ -38,6 +38,13 @@ SOURCES: dict[str, Callable[[Settings], PageSource]] = {"file": _file, "jina": _
 
 def create_reader(settings: Settings) -> PageSourceChain:
     """The chain of all sources. Jina's reader takes part with a key, or when JINA_READER_URL names another server."""
+    from providers.guarded import AddressPolicy  # noqa: PLC0415
+    from providers.reader.cached import with_cache  # noqa: PLC0415
+
     other_server = settings.jina_reader_url != Settings.model_fields["jina_reader_url"].default
     left_out = set() if settings.jina_api_key or other_server else {"jina"}
-    return PageSourceChain([make(settings) for name, make in SOURCES.items() if name not in left_out])
+    return PageSourceChain(
+        [with_cache(make(settings), settings) for name, make in SOURCES.items() if name not in left_out],
+        policy=AddressPolicy(settings.deepsearch_allow_hosts),
+        concurrency=settings.reader_concurrency,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.reading import Link, Page
+from schemas.reading import Image, Link, Page
 from schemas.usage import Usage
 
 
@@ -18,15 +18,20 @@ class ReadOptions:
     max_tokens: int = 0
     """Most tokens a paid reader may bill; 0: no limit."""
     corpus: str = ""
+    failures: int = 0
+    """How often reading this page has failed already: the readers that accept it are asked beginning with another one each time."""
+    with_images: bool = False
+    """Whether images are wanted."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A page, the links on it, and what it cost."""
+    """A page, the links and, when they were asked for, the images on it, and what it cost."""
 
     page: Page
     links: list[Link] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    images: list[Image] = field(default_factory=list)
 
 
 class PageSource(Protocol):
@@ -39,7 +44,11 @@ class PageSource(Protocol):
         ...
 
     async def read(self, url: str, options: ReadOptions) -> Reading:
-        """Read the page. Raises `ReadError`, or `CorpusError` for a file outside the corpus; each message names the cause."""
+        """Read the page.
+
+        Raises `ReadError`, `PageUnavailable` for what may pass or may not stop another reader, or `CorpusError` for a file outside
+        the corpus; each message names the cause.
+        """
         ...
 
     async def close(self) -> None:

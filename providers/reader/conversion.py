@@ -5,7 +5,7 @@ from __future__ import annotations
 from providers.reader.documents import Document, convert
 from providers.reader.limits import MAX_BYTES
 from providers.reader.workers import WorkerDied, shared_pool
-from schemas.errors import ReadError
+from schemas.errors import PageUnavailable, ReadError
 
 
 async def convert_document(
@@ -13,14 +13,16 @@ async def convert_document(
 ) -> Document:
     """Turn the bytes of a document into text, as `documents.convert` does, without blocking the event loop.
 
-    Raises `ReadError` as that does, and also when the conversion takes longer than `timeout_seconds`, crashes or needs
-    too much memory.
+    Raises `ReadError` as that does, and also when the conversion crashes or needs too much memory, `PageUnavailable` when it takes
+    longer than `timeout_seconds`.
     """
     if len(data) > max_bytes:
         raise ReadError(f"{name}: it is larger than {max_bytes:,} bytes")
     try:
         return await shared_pool().run(_convert, data, name, media_type, max_bytes, timeout=timeout_seconds)
-    except (TimeoutError, WorkerDied, MemoryError) as error:
+    except TimeoutError as error:
+        raise PageUnavailable(f"{name}: {error}") from error
+    except (WorkerDied, MemoryError) as error:
         raise ReadError(f"{name}: {error}") from error
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
+
+EARLIEST = date(1995, 1, 1)
+"""Pages and documents that say they are older are not believed."""
 
 
 def iso_date(text: str) -> str | None:
@@ -15,3 +18,13 @@ def iso_date(text: str) -> str | None:
         return date(*map(int, digits.groups())).isoformat()
     except ValueError:
         return None
+
+
+def believed(day: str | None) -> str | None:
+    """An ISO 8601 date as it is, or None for one that nothing on the web can have: before 1995, or later than tomorrow."""
+    return day if day and EARLIEST.isoformat() <= day <= latest().isoformat() else None
+
+
+def latest() -> date:
+    """The last day that is believed: tomorrow, because it is tomorrow already in some places."""
+    return datetime.now(timezone.utc).date() + timedelta(days=1)

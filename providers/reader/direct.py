@@ -5,50 +5,32 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 
 from providers.guarded import AddressPolicy, Fetched, GuardedClient, Resolve
-from providers.lexical import sentences
 from providers.reader.base import Reading, ReadOptions
 from providers.reader.conversion import convert_document
+from providers.reader.dates import believed
 from providers.reader.documents import DocumentLink
+from providers.reader.notices import notice_in_place
 from providers.reader.pages import normalise_url, page_id
 from providers.reader.robots import PoliteVisits
-from schemas.errors import ReadError
-from schemas.reading import Link, Page
+from schemas.errors import PageUnavailable, ReadError
+from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
 from schemas.usage import Usage
 
-_ACCEPT = "text/html,application/xhtml+xml,application/pdf,text/plain,application/json;q=0.9,*/*;q=0.5"
+_ACCEPT = "text/html,application/xhtml+xml,application/pdf,text/plain,application/rss+xml,application/json;q=0.9,*/*;q=0.5"
 _MOST_LINKS = 200
 _URL_CHARACTERS = 4_000
 _LINK_CHARACTERS = 300
 
-_BLOCK_PAGE_CHARACTERS = 1_000
-_BLOCK_TITLES = re.compile(
-    r"(just a moment|attention required|access (to this page has been )?denied|(4\d\d )?forbidden|security (check|verification)"
-    r"|robot check|are you a (human|robot)|bot (check|verification)|pardon our interruption|ddos-guard)\s*([|.:!?…–-].{0,60})?",
-    re.IGNORECASE,
-)
-_BLOCK_PHRASES = [
-    (re.compile(phrase, re.IGNORECASE), what)
-    for phrase, what in (
-        (r"captcha|(verify|confirm|prove|make sure|checking if)( that)? you('| a)re( a)? (human|not a (ro)?bot)|not a robot", "a captcha"),
-        (
-            r"checking (if the site connection|your browser)|unusual (traffic|activity) from|automated (access|requests|queries)",
-            "a bot check",
-        ),
-        (r"you have been blocked|request (was )?(blocked|unsuccessful)|access denied|don't have permission to access", "access denied"),
-        (
-            r"(enable|activat\w*|turn on|requires?|aktivier\w*|activ\w*|habilit\w*|включит\w*|启用|啟用).{0,30}javascript",
-            "JavaScript needed",
-        ),
-        (r"javascript.{0,30}(is (disabled|required)|to be enabled|aktivier\w*|activ\w*|deaktiviert|отключен\w*|有効)", "JavaScript needed"),
-    )
-]
-_COOKIES = re.compile(
-    r"cookie|\bconsent\b|we (and our partners )?value your privacy|datenschutz|einwillig|accept all|reject all", re.IGNORECASE
-)
+# Statuses that may pass, those of Cloudflare for a server behind it included.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, *range(520, 531)})
+# A page made for this very request says that it was changed just now.
+_JUST_NOW = timedelta(hours=1)
 
 
 class DirectReader:
@@ -89,9 +71,9 @@ class DirectReader:
         try:
             return await asyncio.wait_for(self._read(url, options), options.timeout_seconds)
         except asyncio.TimeoutError:
-            raise ReadError(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} s", usage=Usage(pages=1)) from None
+            raise PageUnavailable(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} s", usage=Usage(pages=1)) from None
         except ReadError as error:
-            raise ReadError(str(error), usage=Usage(pages=1)) from error
+            raise type(error)(str(error), usage=Usage(pages=1)) from error
 
     async def close(self) -> None:
         """Close connections."""
@@ -101,13 +83,15 @@ class DirectReader:
         deadline = self._now() + options.timeout_seconds
         fetched = await self._get(url, options)
         if fetched.status in (429, 503):
-            asked = fetched.headers.get("retry-after", "").strip()
-            if asked.isdecimal() and len(asked) < 6 and self._now() + int(asked) < deadline:
-                await self._sleep(int(asked))
+            pause = _asked_pause(fetched.headers)
+            if pause is not None and self._now() + pause < deadline:
+                await self._sleep(pause)
                 fetched = await self._get(url, options)
         shown = fetched.url[:200]
         if not 200 <= fetched.status < 300:
-            raise ReadError(f"{shown} answers HTTP {fetched.status}")
+            if fetched.headers.get("cf-mitigated", "").lower() == "challenge":
+                raise PageUnavailable(f"{shown} answers HTTP {fetched.status} and a notice in place of the page: a bot check")
+            raise (PageUnavailable if fetched.status in _PASSING else ReadError)(f"{shown} answers HTTP {fetched.status}")
         document = await convert_document(
             fetched.body,
             fetched.url,
@@ -115,14 +99,19 @@ class DirectReader:
             max_bytes=options.max_bytes,
             timeout_seconds=max(0.1, deadline - self._now()),
         )
-        if blocked := block_page(document.title, document.text):
-            raise ReadError(f"{shown} looks like a block page: {blocked}")
+        if notice := notice_in_place(document.title, document.text):
+            raise (ReadError if notice.gone else PageUnavailable)(f"{shown} is a notice in place of the page: {notice.what}")
         address = normalise_url(fetched.url)
+        modified, date_source = document.modified, document.date_source
+        if document.published is None and modified is None and (modified := _last_modified(fetched.headers)):
+            date_source = "header"
         page = Page(
-            page_id=page_id(address, document.text), url=address, title=document.title, text=document.text,
-            language_code=document.language_code, published=document.published, source=self.name,
+            page_id=page_id(address, document.text), url=address, title=document.title, text=document.text, author=document.author,
+            language_code=document.language_code, published=document.published, modified=modified, date_source=date_source,
+            source=self.name,
         )  # fmt: skip
-        return Reading(page, _links(document.links), Usage(pages=1))
+        images = [Image(**image._asdict()) for image in document.images] if options.with_images else []
+        return Reading(page, _links(document.links), Usage(pages=1), images)
 
     async def _get(self, url: str, options: ReadOptions) -> Fetched:
         return await self._client.get(
@@ -130,24 +119,28 @@ class DirectReader:
         )
 
 
-def block_page(title: str, text: str) -> str | None:
-    """What keeps the page back, when `text` is not the page but a notice in its place; None for a page.
+def _asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks to wait, given as a number or as a time; None when it asks for nothing."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isdecimal():
+        return float(asked) if len(asked) < 6 else None
+    moment = _moment(asked)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment else None
 
-    Only texts under 1,000 characters are suspected. Signs: a title that such notices have; phrases of captchas, bot checks, denials
-    and demands for JavaScript; or that half of the sentences or more are about cookies and consent.
-    """
-    if len(text) >= _BLOCK_PAGE_CHARACTERS:
+
+def _last_modified(headers: Mapping[str, str]) -> str | None:
+    """The date that the server gives for the file, when it is not the time of the answer itself."""
+    moment = _moment(headers.get("last-modified", ""))
+    answered = _moment(headers.get("date", "")) or datetime.now(timezone.utc)
+    return believed(moment.date().isoformat()) if moment and answered - moment > _JUST_NOW else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text[:100])
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if _BLOCK_TITLES.fullmatch(title.strip()):
-        return " ".join(title.split())[:80]
-    straight = text.replace("\u2019", "'")
-    for phrase, what in _BLOCK_PHRASES:
-        if phrase.search(straight):
-            return what
-    said = [text[start:end] for start, end in sentences(text)]
-    if said and 2 * sum(_COOKIES.search(sentence) is not None for sentence in said) >= len(said):
-        return "a cookie notice"
-    return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _links(links: Sequence[DocumentLink]) -> list[Link]:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from providers.lexical import language_of
 from providers.reader.blocks import blocks
 from providers.reader.charset import decode
 from providers.reader.dates import iso_date
+from providers.reader.kinds import document_type
 from providers.reader.limits import MAX_BYTES, MAX_LINKS
 from providers.reader.lines import unwrap
-from schemas.errors import ReadError
+from providers.reader.tables import table_text
+from schemas.errors import PageUnavailable, ReadError
+from schemas.reading import DateSource
+
+if TYPE_CHECKING:
+    from providers.reader.feeds import Feed
 
 _MAX_TITLE_CHARACTERS = 300
 # Markdown is parsed for its links at about a megabyte a second; what comes later in a text has them seldom.
 _LINKED_CHARACTERS = 500_000
-
-DocumentType = Literal["pdf", "html", "json", "text"]
+# Indentation of deeply nested JSON can be thousands of times as long as the JSON.
+_PRETTY_GROWTH = 4
+_PRETTY_CHARACTERS = 10_000
 
 
 class DocumentLink(NamedTuple):
@@ -27,6 +34,15 @@ class DocumentLink(NamedTuple):
 
     url: str
     text: str
+
+
+class DocumentImage(NamedTuple):
+    """An image found in a document: an absolute http or https URL, its caption or alternative text, its size in pixels (0: unknown)."""
+
+    url: str
+    text: str
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,11 @@ class Document:
     """ISO 8601 date, when the document states one (for HTML possibly a guess from its text)."""
     author: str = ""
     links: tuple[DocumentLink, ...] = ()
+    modified: str | None = None
+    """ISO 8601 date of its last change, when the document states one."""
+    date_source: DateSource | None = None
+    """Where `published`, or else `modified`, was found."""
+    images: tuple[DocumentImage, ...] = ()
 
 
 def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes: int = MAX_BYTES) -> Document:
@@ -49,7 +70,7 @@ def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes:
     included, when there is one. Blocks for as long as the document takes: use `conversion.convert_document` in an event loop.
 
     Raises `ReadError`, in one line that names the document and the cause, when it is larger than `max_bytes`, broken,
-    encrypted, of a type that is no text, or holds no text.
+    encrypted, of a type that is no text, or holds no text; that is `PageUnavailable` for HTML that scripts may yet fill.
     """
     if len(data) > max_bytes:
         raise ReadError(f"{name}: it is larger than {max_bytes:,} bytes")
@@ -65,69 +86,78 @@ def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes:
         raise ReadError(f"{name}: it cannot be read as {kind.upper()}: {_first_line(error)}") from error
     if not document.text.strip():
         reason = "it holds no text (scanned pages need OCR first)" if kind == "pdf" else "it holds no text"
-        raise ReadError(f"{name}: {reason}")
+        # A page that its scripts make is no empty one for a reader that runs them.
+        scripted = kind == "html" and b"<script" in data
+        raise (PageUnavailable if scripted else ReadError)(f"{name}: {reason}")
     return document
-
-
-def document_type(data: bytes, name: str, media: str = "") -> DocumentType:
-    """What kind of document `data` is: by its first bytes, then its media type, then the suffix of `name`.
-
-    Raises `ReadError` for archives, pictures, programs and other types that are no text.
-    """
-    head = data[:1_024].lstrip(b"\xef\xbb\xbf \t\r\n\f").lower()
-    if b"%pdf-" in head:
-        return "pdf"
-    for magic, what in _BINARY:
-        if data.startswith(magic):
-            raise ReadError(f"{name}: it is {what}, which is not read")
-    # UTF-16 spells "<html" with zero bytes in between.
-    if head.replace(b"\0", b"").lstrip(b"\xff\xfe").startswith(_HTML_STARTS) or (head.startswith(b"<?xml") and b"<html" in head):
-        return "html"
-    suffix = PurePosixPath(name.partition("?")[0].partition("#")[0]).suffix.lower()
-    if media in ("text/html", "application/xhtml+xml") or (not media and suffix in (".html", ".htm", ".xhtml")):
-        return "html"
-    if media == "application/json" or media.endswith("+json") or (not media and suffix == ".json"):
-        return "json"
-    if media.endswith(("/xml", "+xml")) or head.startswith(b"<?xml"):
-        return "html"
-    return "text"
-
-
-_HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta")
-_BINARY = [
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\xd0\xcf\x11\xe0", "an old office document"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"\x7fELF", "a program"),
-    (b"SQLite format 3\0", "a database"),
-    (b"{\\rtf", "an RTF document"),
-]
 
 
 def _html(data: bytes, name: str, charset: str | None) -> Document:
     from providers.reader.html import read_html  # noqa: PLC0415  (trafilatura and lxml: 40 MB)
 
     markup = decode(data, declared=charset, markup=True)
-    page = read_html(markup, url=name if name.startswith(("http://", "https://")) else None)
+    page = read_html(markup, url=_url(name))
     # A few words are too little to tell a language by; then the page's own word counts.
     language = page.language_code if page.language_code and len(page.text) < 200 else language_of(page.text)
     links = tuple(DocumentLink(url, text) for url, text in page.links)
-    return Document(_title(page.title, name), page.text, language, page.published, page.author, links)
+    images = tuple(DocumentImage(*image) for image in page.images)
+    return Document(
+        _title(page.title, name), page.text, language, page.published, page.author, links, page.modified, page.date_source, images
+    )  # fmt: skip
 
 
 def _pdf(data: bytes, name: str, charset: str | None) -> Document:
     from providers.reader.pdf import read_pdf  # noqa: PLC0415
 
     pdf = read_pdf(data)
-    return Document(_title(pdf.title or _first_heading(pdf.text), name), pdf.text, language_of(pdf.text), pdf.published, pdf.author)
+    title = _title(pdf.title or _first_heading(pdf.text), name)
+    source: DateSource | None = "document" if pdf.published or pdf.modified else None
+    return Document(title, pdf.text, language_of(pdf.text), pdf.published, pdf.author, modified=pdf.modified, date_source=source)
 
 
 def _json(data: bytes, name: str, charset: str | None) -> Document:
-    value = json.loads(decode(data, declared=charset))
-    text = value if isinstance(value, str) else f"```json\n{json.dumps(value, ensure_ascii=False, indent=2)}\n```"
+    from providers.reader.feeds import json_feed  # noqa: PLC0415  (lxml)
+
+    source = decode(data, declared=charset)
+    value = json.loads(source)
+    if feed := json_feed(value, _url(name)):
+        return _feed_document(feed, name)
+    text = value if isinstance(value, str) else f"```json\n{_pretty(value, source)}\n```"
+    return Document(_title("", name), text, language_of(text))
+
+
+def _pretty(value: object, source: str) -> str:
+    """`value` indented; its `source` as it came when indenting would make it many times longer."""
+    parts: list[str] = []
+    left = max(_PRETTY_CHARACTERS, _PRETTY_GROWTH * len(source))
+    for part in json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(value):
+        left -= len(part)
+        if left < 0:
+            return source
+        parts.append(part)
+    return "".join(parts)
+
+
+def _xml(data: bytes, name: str, charset: str | None) -> Document:
+    from providers.reader.feeds import read_feed, read_xml  # noqa: PLC0415  (lxml)
+
+    markup = decode(data, declared=charset, markup=True)
+    if feed := read_feed(markup, _url(name)):
+        return _feed_document(feed, name)
+    title, text = read_xml(markup)
+    return Document(_title(title, name), text, language_of(text))
+
+
+def _feed_document(feed: Feed, name: str) -> Document:
+    links = tuple(DocumentLink(item.url, item.title) for item in feed.items if item.url)[:MAX_LINKS]
+    return Document(
+        _title(feed.title, name), feed.text, language_of(feed.text), links=links, modified=feed.updated,
+        date_source="feed" if feed.updated else None,
+    )  # fmt: skip
+
+
+def _csv(data: bytes, name: str, charset: str | None) -> Document:
+    text = table_text(decode(data, declared=charset).strip("\n"))
     return Document(_title("", name), text, language_of(text))
 
 
@@ -136,7 +166,10 @@ def _text(data: bytes, name: str, charset: str | None) -> Document:
     front, text = _front_matter(text)
     text = unwrap(text.strip())
     title = _title(front.get("title") or _first_heading(text), name)
-    return Document(title, text, language_of(text), iso_date(front.get("date", "")), front.get("author", ""), _markdown_links(text))
+    published = iso_date(front.get("date") or front.get("published") or "")
+    modified = iso_date(next(filter(None, map(front.get, ("modified", "updated", "lastmod", "last_modified"))), ""))
+    source: DateSource | None = "document" if published or modified else None
+    return Document(title, text, language_of(text), published, front.get("author", ""), _markdown_links(text), modified, source)
 
 
 def _markdown_links(text: str) -> tuple[DocumentLink, ...]:
@@ -160,7 +193,11 @@ def _markdown_links(text: str) -> tuple[DocumentLink, ...]:
     return tuple(DocumentLink(url, label) for url, label in links.items())
 
 
-_CONVERTERS = {"html": _html, "pdf": _pdf, "json": _json, "text": _text}
+_CONVERTERS = {"html": _html, "pdf": _pdf, "feed": _xml, "xml": _xml, "json": _json, "csv": _csv, "text": _text}
+
+
+def _url(name: str) -> str | None:
+    return name if name.startswith(("http://", "https://")) else None
 
 
 def _media_type(header: str | None) -> tuple[str, str | None]:

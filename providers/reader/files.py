@@ -6,8 +6,8 @@ import asyncio
 
 from providers.corpus import OpenCorpora, corpus_folder
 from providers.reader.base import Reading, ReadOptions
-from schemas.errors import ReadError
-from schemas.reading import Link, Page
+from schemas.errors import PageUnavailable
+from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -29,20 +29,23 @@ class FileReader:
         """Read a document of the corpus.
 
         Raises `CorpusError` for a file that is no document of the corpus, `InvalidRequest` for a corpus outside the configured
-        one, `ReadError` when the file cannot be read or takes too long.
+        one, `ReadError` when the file cannot be read, `PageUnavailable` when that takes too long.
         """
         corpus = await self._corpora.get(corpus_folder(self._settings, options.corpus))
         try:
             reading = corpus.read(url.strip(), max_bytes=options.max_bytes, timeout_seconds=options.timeout_seconds)
             found = await asyncio.wait_for(reading, options.timeout_seconds)
         except asyncio.TimeoutError as error:
-            raise ReadError(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} seconds") from error
+            raise PageUnavailable(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} seconds") from error
         document = found.document
         page = Page(
             page_id=found.page_id, url=found.url, title=document.title, text=document.text,
-            language_code=document.language_code, published=document.published, source=self.name,
+            author=document.author, language_code=document.language_code, published=document.published, modified=document.modified,
+            date_source=document.date_source, source=self.name,
         )  # fmt: skip
-        return Reading(page, [Link(url=link.url, text=link.text) for link in document.links], Usage(pages=1))
+        links = [Link(url=link.url, text=link.text) for link in document.links]
+        images = [Image(**image._asdict()) for image in document.images] if options.with_images else []
+        return Reading(page, links, Usage(pages=1), images)
 
     async def close(self) -> None:
         """Close the indexes."""

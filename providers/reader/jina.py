@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from providers.dates import published_date
+from providers.guarded import AddressPolicy
 from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
 from providers.lexical import language_of
 from providers.reader.base import Reading, ReadOptions
+from providers.reader.dates import believed
+from providers.reader.notices import notice_in_place
 from providers.reader.pages import normalise_url, page_id
-from schemas.errors import ReadError
-from schemas.reading import Link, Page
+from schemas.errors import PageUnavailable, ReadError, UpstreamError
+from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -19,6 +23,25 @@ _TITLE_CHARACTERS = 500
 _URL_CHARACTERS = 4_000
 _LINK_CHARACTERS = 300
 _MOST_LINKS = 2_000
+_MOST_IMAGES = 100
+# When images are listed they are in the text as well.
+_IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\([^)\s]{0,4000}\)")
+_LABEL = re.compile(r"Image \d+(: ?|$)")
+# How `providers.http` begins its messages about failures that may pass.
+_PASSING = (
+    "did not answer", "cannot be reached", "limits the rate", "is failing", "had no turn", "has too many requests", "is not asked for",
+    "is just being tried",
+)  # fmt: skip
+# A service that is left alone says why; for these reasons it will go on refusing us.
+_LASTING = ("rejected the key", "asks for a key", "is out of credit")
+
+
+class _ReaderEndpoint(Endpoint):
+    """Tells failures that may pass from those that will not."""
+
+    def fails(self, message: str) -> UpstreamError:
+        passing = message.startswith(_PASSING) and not any(reason in message for reason in _LASTING)
+        return (PageUnavailable if passing else self.error)(f"{self.service} {message}", usage=self.failed_usage)
 
 
 class JinaReader:
@@ -30,10 +53,12 @@ class JinaReader:
         headers = {
             "X-Md-Link-Style": "discarded",
             "X-With-Links-Summary": "all",
-            "X-Retain-Images": "none",
             **authorization(settings.jina_api_key, "JINA_API_KEY"),
         }
-        self._endpoint = Endpoint(
+        # Only a server of the owner's own may learn the addresses of private pages.
+        self._public = settings.jina_reader_url == Settings.model_fields["jina_reader_url"].default
+        self._policy = AddressPolicy(settings.deepsearch_allow_hosts)
+        self._endpoint = _ReaderEndpoint(
             url=settings.jina_reader_url,
             service="Jina reader",
             key_setting="JINA_API_KEY",
@@ -44,8 +69,13 @@ class JinaReader:
         self._client = create_client()
 
     def accepts(self, url: str) -> bool:
-        """Whether `url` is an http or https URL."""
-        return url.lower().startswith(("http://", "https://"))
+        """Whether `url` is an http or https URL, and for Jina's public service one of a public host."""
+        if not url.lower().startswith(("http://", "https://")):
+            return False
+        try:
+            return not (self._public and self._policy.is_private(url))
+        except ReadError:  # refused: for nobody
+            return False
 
     async def read(self, url: str, options: ReadOptions) -> Reading:
         """As the contract in `base.py` says. The page's URL is the one that was reached, after redirects."""
@@ -57,8 +87,12 @@ class JinaReader:
             {"url": url},
             timeout_seconds=options.timeout_seconds,
             max_bytes=options.max_bytes,
-            # A page that would cost more than this is refused and not billed.
-            headers={"X-Timeout": str(patience)} | ({"X-Token-Budget": str(options.max_tokens)} if options.max_tokens else {}),
+            headers={
+                "X-Timeout": str(patience),
+                **({"X-With-Images-Summary": "true"} if options.with_images else {"X-Retain-Images": "none"}),
+                # A page that would cost more than this is refused and not billed.
+                **({"X-Token-Budget": str(options.max_tokens)} if options.max_tokens else {}),
+            },
         )
         data = answer.get("data")
         if not isinstance(data, dict):
@@ -68,17 +102,25 @@ class JinaReader:
         text = text_field(data.get("content"), options.max_bytes)
         if not text.strip():
             raise ReadError(f"Jina reader found no text on {url[:200]}", usage=usage)
+        if options.with_images:
+            text = _IMAGE.sub("", text)
+        title = text_field(data.get("title"), _TITLE_CHARACTERS).strip()
+        if notice := notice_in_place(title, text):
+            failure = ReadError if notice.gone else PageUnavailable
+            raise failure(f"Jina reader got a notice in place of {url[:200]}: {notice.what}", usage=usage)
+        published = believed(published_date(data.get("publishedTime")))
         reached = _normalised(data.get("url")) or normalise_url(url)
         page = Page(
             page_id=page_id(reached, text),
             url=reached,
-            title=text_field(data.get("title"), _TITLE_CHARACTERS).strip(),
+            title=title,
             text=text,
             language_code=language_of(text),
-            published=published_date(data.get("publishedTime")),
+            published=published,
+            date_source="service" if published else None,
             source=self.name,
         )
-        return Reading(page, _links(data.get("links")), usage)
+        return Reading(page, _links(data.get("links")), usage, _images(data.get("images")) if options.with_images else [])
 
     async def close(self) -> None:
         """Close connections."""
@@ -103,4 +145,15 @@ def _links(links: Any) -> list[Link]:
         url = text_field(url, _URL_CHARACTERS + 1)
         if len(url) <= _URL_CHARACTERS and url.lower().startswith(("http://", "https://")):
             found.setdefault(url, Link(url=url, text=" ".join(text_field(text, _LINK_CHARACTERS).split())))
+    return list(found.values())
+
+
+def _images(images: Any) -> list[Image]:
+    """Images in the form `{label: url}`, in which a label is numbered like "Image 1: its text"."""
+    found: dict[str, Image] = {}
+    for label, url in list(images.items())[:_MOST_IMAGES] if isinstance(images, dict) else []:
+        address = text_field(url, _URL_CHARACTERS + 1)
+        if len(address) <= _URL_CHARACTERS and address.lower().startswith(("http://", "https://")):
+            words = " ".join(text_field(label, _LINK_CHARACTERS).split())
+            found.setdefault(address, Image(url=address, text=_LABEL.sub("", words)))
     return list(found.values())

@@ -6,11 +6,12 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from providers.reader.dates import iso_date
+from providers.reader.dates import believed, iso_date
 from providers.reader.lines import join_lines
 
 _MAX_PAGES = 5_000
 _MAX_CHARACTERS = 20_000_000
+_MAX_AUTHOR_CHARACTERS = 300
 
 # PDFium keeps global state and may be used by one thread at a time.
 _pdfium_lock = threading.Lock()
@@ -24,6 +25,7 @@ class PdfText:
     text: str
     author: str
     published: str | None
+    modified: str | None
 
 
 def read_pdf(data: bytes) -> PdfText:
@@ -71,7 +73,11 @@ def _read(document: Any) -> PdfText:
     ):
         title = ""
     text = "\n\n".join(page for page in pages if page)
-    return PdfText(title, text, _clean(metadata.get("Author", "")).strip(), iso_date(metadata.get("CreationDate", "")))
+    author = " ".join(_clean(metadata.get("Author", "")).split())[:_MAX_AUTHOR_CHARACTERS]
+    published, modified = (believed(iso_date(metadata.get(key, ""))) for key in ("CreationDate", "ModDate"))
+    if published and modified and modified < published:
+        modified = None
+    return PdfText(title, text, author, published, modified)
 
 
 def _clean(text: str) -> str:

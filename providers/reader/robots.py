@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from providers.guarded import GuardedClient, Target
-from schemas.errors import ReadError
+from schemas.errors import PageUnavailable, ReadError
 
 _MAX_BYTES = 512_000  # RFC 9309 asks for at least 500 KiB
 _FETCH_SECONDS = 10.0
@@ -107,12 +107,13 @@ class PoliteVisits:
 
     @asynccontextmanager
     async def visit(self, target: Target) -> AsyncIterator[None]:
-        """Surrounds one request. Raises `ReadError` when the site does not want it, or what it wants cannot be found out."""
+        """Surrounds one request. Raises `ReadError` when the site does not want it, `PageUnavailable` when that cannot be found out."""
         site = self._site(target.origin)
         robots = await self._robots(site, target) if self._obey else Robots()
         if not robots.allows(target.path):
-            cause = f"its robots.txt cannot be read ({robots.failure})" if robots.failure else "its robots.txt forbids it"
-            raise ReadError(f"{target.url[:200]} is not read: {cause}")
+            if robots.failure:
+                raise PageUnavailable(f"{target.url[:200]} is not read: its robots.txt cannot be read ({robots.failure})")
+            raise ReadError(f"{target.url[:200]} is not read: its robots.txt forbids it")
         async with site.slots:
             begin = max(self._now(), site.next_visit)
             site.next_visit = begin + robots.delay

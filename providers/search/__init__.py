@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from providers.search.base import Found, SearchOptions, SearchProvider
+from providers.search.cached import with_cache
 from providers.search.chain import LOCAL, Registered, SearchChain
 from schemas.settings import Settings
 
@@ -45,11 +46,19 @@ def _searxng(settings: Settings) -> SearchProvider:
     return SearxngSearch(settings)
 
 
+def _duckduckgo(settings: Settings) -> SearchProvider:
+    from providers.search.duckduckgo import DuckDuckGoSearch  # noqa: PLC0415
+
+    return DuckDuckGoSearch(settings)
+
+
 def _arxiv(settings: Settings) -> SearchProvider:
     from providers.search.arxiv import ArxivSearch  # noqa: PLC0415
 
     return ArxivSearch(settings)
 
+
+DUCKDUCKGO = "duckduckgo"
 
 PROVIDERS: dict[str, Callable[[Settings], SearchProvider]] = {
     LOCAL: _local,
@@ -57,19 +66,24 @@ PROVIDERS: dict[str, Callable[[Settings], SearchProvider]] = {
     "brave": _brave,
     "serper": _serper,
     "searxng": _searxng,
+    DUCKDUCKGO: _duckduckgo,
     "arxiv": _arxiv,
 }
 """Every search provider, in the order in which a chain tries them."""
 
-MOST_TOKENS = {"jina": 10_000}
-"""What a provider bills for one query at most, in tokens. Jina: its fixed charge for a search without page contents."""
+JINA_TOKENS = 10_000
+"""Jina's fixed charge for a search without page contents, and the least for one with them."""
+JINA_TOKENS_PER_PAGE = 10_000
+"""What is reserved for the contents of one result, which are billed by their length: a very long article. A result may
+be longer still; what was really billed is settled afterwards."""
 
 
 def create_search(settings: Settings) -> SearchChain:
     """The chain that the settings configure: the corpus first when there is one, then the web.
 
-    Jina belongs to it when it has a key or an address, Brave and Serper with a key, SearXNG with an address. arXiv never
-    does, because it knows only papers: a request names it.
+    Jina belongs to it when it has a key or an address, Brave and Serper with a key, SearXNG with an address. DuckDuckGo,
+    which needs neither, comes last, unless there is only a corpus: a search of that alone never leaves the machine. arXiv
+    never does, because it knows only papers: a request names it.
     """
     jina = settings.jina_api_key is not None or settings.jina_search_url != Settings.model_fields["jina_search_url"].default
     configured = {
@@ -79,5 +93,21 @@ def create_search(settings: Settings) -> SearchChain:
         "serper": settings.serper_api_key is not None,
         "searxng": settings.searxng_url is not None,
     }
-    registered = {name: Registered(partial(make, settings), MOST_TOKENS.get(name, 0)) for name, make in PROVIDERS.items()}
-    return SearchChain(registered, [name for name in PROVIDERS if configured.get(name)])
+    most_tokens = {"jina": partial(_jina_tokens, settings)}
+    registered = {name: Registered(partial(_made, make, settings), most_tokens.get(name, _free)) for name, make in PROVIDERS.items()}
+    return SearchChain(
+        registered, [name for name in PROVIDERS if configured.get(name)], fallback=DUCKDUCKGO if settings.use_duckduckgo else None
+    )
+
+
+def _made(make: Callable[[Settings], SearchProvider], settings: Settings) -> SearchProvider:
+    return with_cache(make(settings), settings)
+
+
+def _free(options: SearchOptions) -> int:
+    return 0
+
+
+def _jina_tokens(settings: Settings, options: SearchOptions) -> int:
+    results = settings.jina_search_per_keyword or options.max_results
+    return max(JINA_TOKENS, results * JINA_TOKENS_PER_PAGE if settings.jina_fetch_content else 0)

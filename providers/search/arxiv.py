@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -13,6 +11,7 @@ from providers.hostnames import within
 from providers.http import Endpoint, create_client, get_body
 from providers.lexical import content_terms
 from providers.search.base import Found, SearchOptions
+from providers.search.limits import search_upstream, spaced
 from providers.search.results import search_result
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
@@ -41,56 +40,40 @@ class ArxivSearch:
             headers={"Accept": "application/atom+xml"},
             failed_usage=Usage(searches=1),
             pause_seconds=interval_seconds,
+            upstream=search_upstream(settings, spaced(settings, interval_seconds), at_once=1),
         )
-        self._interval = interval_seconds
         self._client = create_client()
-        self._turn = asyncio.Lock()
-        self._free_at = 0.0
 
     async def search(self, query: SearchQuery, options: SearchOptions) -> Found:
         """As the contract in `base.py` says. Waiting for its turn counts against the time of a query."""
         terms = content_terms(query.text, "")[:_MOST_TERMS]
         if not terms or (options.only_hostnames and not within("arxiv.org", options.only_hostnames)):
             return Found([])
-        body = await self._get(_parameters(terms, query, options), options.timeout_seconds)
-        results = [self._result(entry, query.text) for entry in self._entries(body)]
+        body = await get_body(
+            self._client,
+            self._endpoint,
+            _parameters(terms, query, options),
+            timeout_seconds=options.timeout_seconds,
+            max_bytes=_MOST_BYTES,
+        )
+        results = [self._result(entry, query.text) for entry in await self._entries(body)]
         return Found([result for result in results if result.url][: options.max_results], Usage(searches=1))
 
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
 
-    async def _get(self, parameters: dict[str, str | int], timeout_seconds: float) -> bytes:
-        deadline = time.monotonic() + timeout_seconds
-        late = SearchError(f"arXiv takes one request in {self._interval:g} s: no turn came within {timeout_seconds:g} s")
-        try:
-            await asyncio.wait_for(self._turn.acquire(), timeout_seconds)
-        except asyncio.TimeoutError:
-            raise late from None
-        try:
-            start = max(time.monotonic(), self._free_at)
-            if start >= deadline:
-                raise late
-            await asyncio.sleep(start - time.monotonic())
-            try:
-                left = round(deadline - start, 1)  # tenths, because a message tells them
-                return await get_body(self._client, self._endpoint, parameters, timeout_seconds=left, max_bytes=_MOST_BYTES)
-            finally:
-                self._free_at = time.monotonic() + self._interval
-        finally:
-            self._turn.release()
-
-    def _entries(self, body: bytes) -> list[Any]:
+    async def _entries(self, body: bytes) -> list[Any]:
         # With the encoding fixed, no declaration hides a document type; without one there are no entities to expand.
         parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         if b"<!DOCTYPE" in body:
-            raise self._endpoint.fails("sent a malformed body: an Atom feed has no document type")
+            raise await self._endpoint.malformed("an Atom feed has no document type")
         try:
             feed = etree.fromstring(body, parser)
         except etree.XMLSyntaxError:
             feed = None
         if feed is None or feed.tag != f"{_ATOM}feed":
-            raise self._endpoint.fails("sent a malformed body: not an Atom feed")
+            raise await self._endpoint.malformed("not an Atom feed")
         return list(feed.iterfind(f"{_ATOM}entry"))
 
     def _result(self, entry: Any, query: str) -> SearchResult:

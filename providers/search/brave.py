@@ -8,8 +8,10 @@ from typing import Any
 from providers.dates import published_date
 from providers.http import Endpoint, create_client, get_json, required_key, text_field
 from providers.search.base import Found, SearchOptions
+from providers.search.limits import search_rate, search_upstream
 from providers.search.query_text import near, on_hostnames
 from providers.search.results import search_result
+from providers.upstream import Rate
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
@@ -19,6 +21,8 @@ _KEY_HEADER = "X-Subscription-Token"
 _KEY_TROUBLE = "SUBSCRIPTION_TOKEN"
 _REFUSED = 422
 """Brave's status for parameters that it does not accept, the key among them."""
+_RATE = Rate(1, 1.0)
+"""Of the smallest plan, by the API reference of Brave's rate limit headers; SEARCH_PER_MINUTE is for larger ones."""
 _MOST_RESULTS = 20
 _TEXT_CHARACTERS, _TEXT_WORDS = 400, 50
 """Longest query, by the API reference of Brave's web search; a longer one is refused."""
@@ -52,6 +56,7 @@ class BraveSearch:
             failed_usage=Usage(searches=1),
             key_header=_KEY_HEADER,
             answers=frozenset({_REFUSED}),
+            upstream=search_upstream(settings, search_rate(settings, _RATE)),
         )
         self._client = create_client()
 
@@ -60,13 +65,13 @@ class BraveSearch:
         answer = await get_json(self._client, self._endpoint, _parameters(query, options), timeout_seconds=options.timeout_seconds)
         if isinstance(error := answer.get("error"), dict):
             if text_field(error.get("code"), 100).startswith(_KEY_TROUBLE):
-                raise self._endpoint.fails("rejected the key: check BRAVE_API_KEY")
+                raise await self._endpoint.rejects("rejected the key: check BRAVE_API_KEY")
             raise self._endpoint.fails(f"refused the query: {' '.join(text_field(error.get('detail'), 200).split())}")
         # An answer without web results has no `web` at all.
         web = answer.get("web", {"results": []} if answer.get("type") == "search" else None)
         items = web.get("results") if isinstance(web, dict) else None
         if not isinstance(items, list):
-            raise self._endpoint.fails("sent a malformed body: `web.results` is not a list")
+            raise await self._endpoint.malformed("`web.results` is not a list")
         results = [result for item in items if isinstance(item, dict) and (result := _result(item, query.text)).url]
         return Found(results[: options.max_results], Usage(searches=1))
 

@@ -18,16 +18,15 @@ from schemas.usage import Usage
 LOCAL = "local"
 """Name of the provider that searches a corpus; a request that names a corpus uses it even when none is configured."""
 
-_AT_ONCE = 8
-"""Queries in flight, over all runs of the process."""
+_HOW_TO_SEARCH = "set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """How a provider is made, and the most tokens that it bills for one query."""
+    """How a provider is made, and the most tokens that it bills for one query with given options."""
 
     make: Callable[[], SearchProvider]
-    most_tokens: int = 0
+    most_tokens: Callable[[SearchOptions], int]
 
 
 @dataclass
@@ -62,13 +61,16 @@ class _Purse:
 
 
 class SearchChain:
-    """Searches with the `configured` ones of `providers`, in order. A provider is made when it is first needed."""
+    """Searches with the `configured` ones of `providers`, in order. A provider is made when it is first needed.
 
-    def __init__(self, providers: Mapping[str, Registered], configured: Sequence[str]) -> None:
+    The provider `fallback` is asked after them, and alone when none is configured, but never after a corpus alone.
+    """
+
+    def __init__(self, providers: Mapping[str, Registered], configured: Sequence[str], fallback: str | None = None) -> None:
         self._registered = dict(providers)
         self._configured = tuple(configured)
+        self._fallback = () if fallback is None else (fallback,)
         self._made: dict[str, SearchProvider] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def search(
         self,
@@ -102,6 +104,8 @@ class SearchChain:
             causes = dict.fromkeys(error for answer in answers for error in answer.outcome.errors)
             if not any(answer.called for answer in answers):
                 raise BudgetExceeded("; ".join(causes))
+            if tuple(names) == self._fallback and provider is None:
+                causes[f"to search otherwise, {_HOW_TO_SEARCH}"] = None
             raise SearchError(f"no search provider answered: {'; '.join(causes)}", usage=usage)
         return SearchResponse(
             results=DocList[SearchResult](result for answer in answers for result in answer.results),
@@ -121,12 +125,10 @@ class SearchChain:
         available = self._configured
         if options.corpus and LOCAL not in available:
             available = (LOCAL, *available)
-        names = available if provider is None else (provider,)
+        private = available == (LOCAL,)  # what is asked of a corpus alone does not leave the machine
+        names = (*available, *(() if private else self._fallback)) if provider is None else (provider,)
         if not names or (names == (LOCAL,) and LOCAL not in available):
-            raise ConfigurationError(
-                "nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL",
-                field="DEEPSEARCH_CORPUS",
-            )
+            raise ConfigurationError(f"nothing to search: {_HOW_TO_SEARCH}", field="DEEPSEARCH_CORPUS")
         return names
 
     def _provider(self, name: str) -> SearchProvider:
@@ -138,28 +140,29 @@ class SearchChain:
         self, query: SearchQuery, names: Sequence[str], options: SearchOptions, bad_hostnames: Sequence[str], purse: _Purse
     ) -> _Answer:
         answer = _Answer(QueryOutcome(query=query.text))
-        errors = []
-        async with self._slots:
-            for name in names:
-                most = self._registered[name].most_tokens
-                if not purse.take(most):
-                    errors.append(f"{name}: a query may cost {most} tokens, more than is left")
-                    continue
-                answer.called = True
-                try:
-                    found = await self._provider(name).search(query, options)
-                except SearchError as error:
-                    errors.append(str(error))
-                    answer.usage += error.usage
-                    purse.give_back(most - error.usage.provider_tokens)
-                    continue
-                purse.give_back(most - found.usage.provider_tokens)
-                answer.answered = True
-                answer.usage += found.usage
-                answer.results = _kept(found.results, options, bad_hostnames)
-                answer.outcome.provider = name
-                if answer.results:
-                    break
+        errors: list[str] = []
+        for name in names:
+            most = self._registered[name].most_tokens(options)
+            if not purse.take(most):
+                errors.append(f"{name}: a query may cost {most} tokens, more than is left")
+                continue
+            answer.called = True
+            try:
+                found = await self._provider(name).search(query, options)
+            except SearchError as error:
+                errors.append(str(error))
+                answer.usage += error.usage
+                purse.give_back(most - error.usage.provider_tokens)
+                continue
+            purse.give_back(most - found.usage.provider_tokens)
+            answer.answered = True
+            answer.usage += found.usage
+            answer.results = _kept(found.results, options, bad_hostnames)
+            answer.outcome.provider = name
+            if answer.results:
+                break
+            if name != names[-1]:
+                errors.append(f"{name}: found nothing" if not found.results else f"{name}: found only pages that are not wanted")
         answer.outcome.results = len(answer.results)
         answer.outcome.errors = errors
         return answer

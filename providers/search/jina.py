@@ -7,7 +7,9 @@ from typing import Any
 from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
 from providers.search.base import Found, SearchOptions
 from providers.search.google import google_payload
+from providers.search.limits import search_rate, search_upstream
 from providers.search.results import search_result
+from providers.upstream import Rate
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
@@ -15,6 +17,10 @@ from schemas.usage import Usage
 
 _NOTHING_FOUND = 422
 """Jina's status for a query without results (and for a query it cannot use)."""
+_RATE = Rate(100, 60.0)
+"""Searches with a key, by the rate limits that Jina publishes with its reader and search (https://jina.ai/reader)."""
+_MOST_BYTES = 10_000_000
+_LONGEST_SECONDS = 180  # the service's own ceiling for X-Timeout
 
 
 class JinaSearch:
@@ -27,8 +33,12 @@ class JinaSearch:
     name = "jina"
 
     def __init__(self, settings: Settings) -> None:
-        # Titles and snippets only: with page contents a search costs ten times as much and takes as long as reading.
-        headers = {"X-Respond-With": "no-content", **authorization(settings.jina_api_key, "JINA_API_KEY")}
+        self._with_content = settings.jina_fetch_content
+        self._per_query = settings.jina_search_per_keyword
+        self._most_bytes = settings.max_page_bytes if self._with_content else _MOST_BYTES
+        # Without being told otherwise it delivers page contents, which cost many times as much and take as long as reading.
+        form = {"X-Md-Link-Style": "discarded", "X-Retain-Images": "none"} if self._with_content else {"X-Respond-With": "no-content"}
+        headers = {**form, **authorization(settings.jina_api_key, "JINA_API_KEY")}
         self._endpoint = Endpoint(
             url=settings.jina_search_url,
             service="Jina search",
@@ -37,29 +47,42 @@ class JinaSearch:
             headers=headers,
             failed_usage=Usage(searches=1),
             answers=frozenset({_NOTHING_FOUND}),
+            upstream=search_upstream(settings, search_rate(settings, _RATE if settings.jina_api_key else None)),
         )
         self._client = create_client()
 
     async def search(self, query: SearchQuery, options: SearchOptions) -> Found:
-        """As the contract in `base.py` says."""
-        answer = await post_json(self._client, self._endpoint, google_payload(query, options), timeout_seconds=options.timeout_seconds)
+        """As the contract in `base.py` says. With JINA_SEARCH_PER_KEYWORD there may be more results than asked for."""
+        wanted = self._per_query or options.max_results
+        answer = await post_json(
+            self._client,
+            self._endpoint,
+            google_payload(query, options) | {"num": wanted},
+            timeout_seconds=options.timeout_seconds,
+            max_bytes=self._most_bytes,
+            headers=self._patience(options.timeout_seconds),
+        )
         items = answer.get("data")
         if not isinstance(items, list):
             items = answer.get("results")
         if not isinstance(items, list):
             message = text_field(answer.get("readableMessage") or answer.get("message"), 200)
             if answer.get("code") != _NOTHING_FOUND:
-                raise self._endpoint.fails("sent a malformed body: neither `data` nor `results` is a list")
+                raise await self._endpoint.malformed("neither `data` nor `results` is a list")
             if "no search results" not in message.lower():
                 raise self._endpoint.fails(f"refused the query: {' '.join(message.split())}")
             items = []
         results = [result for item in items if isinstance(item, dict) and (result := _result(item, query.text)).url]
         usage = Usage(searches=1, provider_tokens=_tokens(answer, items))
-        return Found(results[: options.max_results], usage)
+        return Found(results[:wanted], usage)
 
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+    def _patience(self, seconds: float) -> dict[str, str]:
+        """How long it may collect page contents: a little less than we wait, so that it answers with those it has by then."""
+        return {"X-Timeout": str(max(1, min(int(seconds) - 1, _LONGEST_SECONDS)))} if self._with_content else {}
 
 
 def _result(item: dict[str, Any], query: str) -> SearchResult:

@@ -21,6 +21,7 @@ class LocalSearch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._corpora = OpenCorpora(settings)
+        self._slots = asyncio.Semaphore(settings.search_concurrency)
         self._indexings: dict[Path, asyncio.Task[IndexReport]] = {}
         self._progress: dict[Path, IndexProgress] = {}
 
@@ -62,7 +63,8 @@ class LocalSearch:
 
     async def _hits(self, folder: Path, corpus: Corpus, query: SearchQuery, limit: int) -> list[CorpusHit]:
         await self._indexed(folder, corpus)
-        return await corpus.search(query.text, limit, query.language_code)
+        async with self._slots:
+            return await corpus.search(query.text, limit, query.language_code)
 
     async def _indexed(self, folder: Path, corpus: Corpus) -> None:
         """Wait until the folder has been indexed once. Searches at the same time wait for the same indexing."""

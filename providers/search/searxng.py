@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.http import Endpoint, create_client, get_json, text_field
 from providers.search.base import Found, SearchOptions
+from providers.search.limits import search_rate, search_upstream
 from providers.search.query_text import near, on_hostnames
 from providers.search.results import search_result
 from schemas.errors import ConfigurationError, SearchError
@@ -34,6 +35,7 @@ class SearxngSearch:
             error=SearchError,
             failed_usage=Usage(searches=1),
             meanings={403: "does not answer in JSON: add `json` to `search.formats` in its settings.yml (HTTP 403)"},
+            upstream=search_upstream(settings, search_rate(settings)),
         )
         self._client = create_client()
 
@@ -42,7 +44,7 @@ class SearxngSearch:
         answer = await get_json(self._client, self._endpoint, _parameters(query, options), timeout_seconds=options.timeout_seconds)
         items = answer.get("results")
         if not isinstance(items, list):
-            raise self._endpoint.fails("sent a malformed body: `results` is not a list")
+            raise await self._endpoint.malformed("`results` is not a list")
         found = [item for item in items if isinstance(item, dict)]
         best = max((_score(item) for item in found), default=0.0)
         results = [result for item in found if (result := _result(item, query.text, best)).url]

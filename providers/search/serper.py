@@ -7,13 +7,17 @@ from typing import Any
 from providers.http import Endpoint, create_client, post_json, required_key
 from providers.search.base import Found, SearchOptions
 from providers.search.google import google_payload
+from providers.search.limits import search_rate, search_upstream
 from providers.search.results import search_result
+from providers.upstream import Rate
 from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
 from schemas.usage import Usage
 
 _KEY_HEADER = "X-API-KEY"
+_RATE = Rate(50, 1.0)
+"""Of the smallest paid plan, by Serper's price list (https://serper.dev); a limit that is reached says so with status 429."""
 
 
 class SerperSearch:
@@ -31,6 +35,7 @@ class SerperSearch:
             headers={_KEY_HEADER: required_key(settings.serper_api_key, "SERPER_API_KEY")},
             failed_usage=Usage(searches=1),
             key_header=_KEY_HEADER,
+            upstream=search_upstream(settings, search_rate(settings, _RATE)),
         )
         self._client = create_client()
 
@@ -41,7 +46,7 @@ class SerperSearch:
         # Only an answer that repeats the parameters of its search may leave out the list.
         organic = answer.get("organic", [] if "searchParameters" in answer else None)
         if not isinstance(organic, list):
-            raise self._endpoint.fails("sent a malformed body: `organic` is not a list")
+            raise await self._endpoint.malformed("`organic` is not a list")
         items = [answer.get("answerBox"), answer.get("knowledgeGraph"), *organic]
         results = [result for item in items if isinstance(item, dict) and (result := _result(item, query.text)).url]
         return Found(results[: options.max_results], Usage(searches=1))

@@ -31,6 +31,9 @@ def settings_for(make_settings: MakeSettings, server: ScriptedServer, **values: 
         jina_api_key="scripted",
         jina_search_url=server.search_url,
         jina_reader_url=server.reader_url,
+        embedding_provider="none",
+        rerank_provider="none",
+        use_duckduckgo=False,
         **{"llm_max_retries": 0, **values},
     )
 

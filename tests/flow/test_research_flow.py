@@ -68,6 +68,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "OPENAI_API_KEY": "sk-very-secret",
             "LLM_MODEL": "scripted",
             "JINA_API_KEY": "jina-very-secret",
+            "JINA_API_URL": upstream.llm_url,
+            "USE_DUCKDUCKGO": "false",
             "JINA_SEARCH_URL": upstream.search_url,
             "JINA_READER_URL": upstream.reader_url,
         }

@@ -15,7 +15,19 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from providers.http import Endpoint, authorization, count_field, create_client, get_body, get_json, post_json, required_key, text_field
+from providers.http import (
+    Endpoint,
+    authorization,
+    count_field,
+    create_client,
+    get_body,
+    get_json,
+    post_form,
+    post_json,
+    required_key,
+    text_field,
+)
+from providers.upstream import Policy, Upstream
 from schemas.errors import ConfigurationError, SearchError
 from schemas.usage import Usage
 
@@ -252,6 +264,37 @@ async def test_a_pause_beyond_the_deadline_fails_at_once(retry_after: str) -> No
     message = await failure(status(429, {}, f"retry-after: {retry_after}\r\n"), OK)
     assert message.startswith("Some search limits the rate: HTTP 429, it asks to wait ")
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(("patience", "second"), [(9.0, "did not answer within 0.05 s"), (0.0, "is not asked for 30 s: it did not")])
+async def test_a_call_with_little_time_proves_nothing(patience: float, second: str) -> None:
+    async with serving(silence) as (_, endpoint, client):
+        spared = replace(endpoint, upstream=Upstream(Policy(failures=1, patience_seconds=patience)))
+        for message in ("did not answer within 0.05 s", second):
+            with pytest.raises(SearchError) as caught:
+                await post_json(client, spared, {}, timeout_seconds=0.05)
+            assert str(caught.value).startswith(f"Some search {message}")
+
+
+async def test_a_form_as_it_arrives() -> None:
+    async with serving(OK) as (raw, endpoint, client):
+        assert await post_form(client, endpoint, {"q": "é&a=b c\ud800", "n": "3"}, timeout_seconds=5) == b'{"ok": true}'
+    headers, body = raw.requests[0]
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    assert body == b"q=%C3%A9%26a%3Db+c%3F&n=3"
+
+
+async def test_calls_that_have_no_turn_in_time_were_not_made() -> None:
+    async with serving(silence) as (raw, endpoint, client):
+        spared = replace(endpoint, upstream=Upstream(Policy(at_once=1)))
+        first = asyncio.create_task(post_json(client, spared, {}, timeout_seconds=60))
+        while not raw.requests:
+            await asyncio.wait({first}, timeout=0.01)
+        with pytest.raises(SearchError, match=r"^Some search had no turn for it in time \(1 at a time\)$") as caught:
+            await post_json(client, spared, {}, timeout_seconds=0.05)
+        assert caught.value.usage.searches == 0
+        assert len(raw.requests) == 1
+        first.cancel()
 
 
 async def test_nothing_listens() -> None:

@@ -26,10 +26,16 @@ def schema_name(request: Mapping[str, Any]) -> str:
     for tool in request.get("tools") or []:
         return str(tool["function"]["name"])
     for message in reversed(request["messages"]):
-        titles = _TITLE.findall(message["content"]) if message["role"] == "user" else []
+        titles = _TITLE.findall(text_of(message)) if message["role"] == "user" else []
         if titles:
             return str(titles[-1])
     return ""
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """The text of a message, whose content may be a list of texts and images."""
+    content = message["content"]
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
 
 
 class ScriptedModel:
@@ -70,7 +76,7 @@ class ScriptedModel:
     def prompt_tokens(self, request: Mapping[str, Any]) -> int:
         """Tokens of a request by `count`: contents, declared schemas and tools, and 4 for each message."""
         declared = [json.dumps(request[key]) for key in ("response_format", "tools") if request.get(key)]
-        return sum(self.count(message["content"]) + 4 for message in request["messages"]) + sum(map(self.count, declared))
+        return sum(self.count(text_of(message)) + 4 for message in request["messages"]) + sum(map(self.count, declared))
 
     def body(self, request: Mapping[str, Any], reply: Json | Text) -> bytes:
         """The whole response."""

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from tests.scripted.jina import ScriptedReader, ScriptedSearch
 from tests.scripted.llm import ScriptedModel
 from tests.scripted.replies import Delay, Drip, Drop, Json, Reply, Status, Text
+from tests.scripted.vectors import ScriptedEmbeddings, ScriptedRerank
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 404: "Not Found", 429: "Too Many Requests"}
 
@@ -47,6 +48,8 @@ class ScriptedServer:
         self.llm = ScriptedModel()
         self.search = ScriptedSearch()
         self.reader = ScriptedReader()
+        self.embeddings = ScriptedEmbeddings()
+        self.rerank = ScriptedRerank()
         self.requests: list[Recorded] = []
         self.port = port
         self._record = record
@@ -65,7 +68,7 @@ class ScriptedServer:
 
     @property
     def llm_url(self) -> str:
-        """Base URL for `OPENAI_BASE_URL`."""
+        """Base URL for `OPENAI_BASE_URL`, `EMBEDDING_BASE_URL` and `JINA_API_URL`."""
         return f"{self.url}/v1"
 
     @property
@@ -145,6 +148,10 @@ class ScriptedServer:
                 self._changed.notify_all()
         if path == "/v1/chat/completions":
             return self.llm, request, self.llm.reply(request)
+        if path == "/v1/embeddings":
+            return self.embeddings, request, self.embeddings.reply(request)
+        if path == "/v1/rerank":
+            return self.rerank, request, self.rerank.reply(request)
         if path.startswith("/search"):
             return self.search, request, self.search.reply(request)
         if path.startswith("/reader"):

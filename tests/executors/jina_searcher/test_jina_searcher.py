@@ -48,6 +48,18 @@ async def test_one_failing_query_does_not_take_the_others_with_it(searcher: Jina
     assert response.usage.searches == 2
 
 
+async def test_page_contents_are_passed_on(scripted: ScriptedServer) -> None:
+    scripted.search.script(
+        lambda request: Json({"data": [{"url": "https://a.org/", "content": "All of it.", "usage": {"tokens": 10_000}}]})
+    )
+    searcher = JinaSearcher(settings=Settings(jina_search_url=scripted.search_url, jina_fetch_content=True))
+    response = await searcher.search(request("moon", max_results=3))
+    assert [outcome.errors for outcome in response.outcomes] == [[]]
+    assert [(result.url, result.content) for result in response.results] == [("https://a.org/", "All of it.")]
+    assert response.usage.provider_tokens == 10_000
+    await searcher.close()
+
+
 async def test_nothing_to_search() -> None:
     searcher = JinaSearcher(settings=Settings(use_duckduckgo=False))
     with pytest.raises(ConfigurationError, match=r"^nothing to search: "):

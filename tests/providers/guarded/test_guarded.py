@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
 from typing import Any
 
+import brotli
 import httpcore
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -254,7 +256,8 @@ async def test_the_request_says_little(server: PageServer, monkeypatch: pytest.M
     assert (fetched.url, fetched.status, fetched.body, fetched.headers["x-test"]) == (server.url("/b?x"), 200, b"end", "ä")
     for _, headers in server.requests:
         assert headers == {
-            "host": f"127.0.0.1:{server.port}", "user-agent": "deepsearch/0.1", "accept": "text/html", "accept-encoding": "gzip, deflate",
+            "host": f"127.0.0.1:{server.port}", "user-agent": "deepsearch/0.1", "accept": "text/html",
+            "accept-encoding": "gzip, deflate, br, zstd",
         }  # fmt: skip
 
 
@@ -305,6 +308,9 @@ def raw_deflate(data: bytes) -> bytes:
         ("x-gzip", gzip.compress(b"text" * 100) + b"rubbish"),
         ("deflate", zlib.compress(b"text" * 100)),
         ("deflate", raw_deflate(b"text" * 100)),
+        ("br", brotli.compress(b"text" * 100)),
+        ("zstd", zstandard.compress(b"text" * 100)),
+        ("zstd", zstandard.compress(b"text" * 50) + zstandard.compress(b"text" * 50)),
     ],
 )
 async def test_encodings(server: PageServer, encoding: str, body: bytes) -> None:
@@ -318,7 +324,13 @@ async def test_encodings(server: PageServer, encoding: str, body: bytes) -> None
 @pytest.mark.parametrize(
     ("encoding", "body", "message"),
     [
-        ("br", b"x", "is sent in an encoding that was not asked for: br"),
+        ("compress", b"x", "is sent in an encoding that was not asked for: compress"),
+        ("gzip, br", b"x", "not asked for: gzip, br"),
+        ("br", b"no brotli, that much is sure", "cannot be decompressed: "),
+        ("br", brotli.compress(b"text" * 100)[:-2], "cannot be decompressed: it ends too early"),
+        ("br", brotli.compress(bytes(60_000_000)), "is larger than 1,000,000 bytes"),
+        ("zstd", b"no zstd", "cannot be decompressed: "),
+        ("zstd", zstandard.compress(bytes(60_000_000)), "is larger than 1,000,000 bytes"),
         ("gzip, gzip", b"x", "not asked for: gzip, gzip"),
         ("gzip", b"no gzip", "cannot be decompressed: "),
         ("gzip", gzip.compress(b"text" * 100)[:-9], "cannot be decompressed: it ends too early"),

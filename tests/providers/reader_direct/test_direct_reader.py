@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 from pydantic import SecretStr
 
 from providers.reader import create_reader
 from providers.reader.base import ReadOptions
-from providers.reader.direct import DirectReader, block_page
+from providers.reader.direct import DirectReader
 from providers.reader.pages import normalise_url, page_id
-from schemas.errors import ReadError
+from schemas.errors import PageUnavailable, ReadError
 from schemas.settings import Settings
 from tests.providers.guarded.page_server import PageServer, http
 from tests.providers.reader_files.pdf_writer import make_pdf
@@ -71,6 +73,89 @@ async def test_a_page(reader: DirectReader, server: PageServer) -> None:
     assert server.paths == ["/robots.txt", "/old", "/sea/tides.html?utm_source=x"]
 
 
+async def test_author_and_dates_and_images(reader: DirectReader, server: PageServer) -> None:
+    head = '<meta name="author" content="Ann Ahn"><meta property="article:modified_time" content="2024-05-08">'
+    image = f'<figure><img src="/sea.png" width="640" height="480" alt="x"><figcaption>The sea</figcaption></figure><p>{SENTENCE * 3}</p>'
+    server.pages["/"] = http(PAGE.replace("</head>", f"{head}</head>").replace("<h2>", f"{image}<h2>"), Content_Type="text/html")
+    reading = await reader.read(server.url(), OPTIONS)
+    page = reading.page
+    assert (page.author, page.published, page.modified, page.date_source) == ("Ann Ahn", "2024-05-06", "2024-05-08", "meta")
+    assert reading.images == []
+    images = (await reader.read(server.url(), ReadOptions(with_images=True))).images
+    assert [(i.url, i.text, i.width, i.height) for i in images] == [(server.url("/sea.png"), "The sea", 640, 480)]
+
+
+@pytest.mark.parametrize(
+    ("last_modified", "date", "modified"),
+    [
+        ("Mon, 06 May 2024 10:00:00 GMT", "Tue, 07 May 2024 10:00:00 GMT", "2024-05-06"),
+        ("Mon, 06 May 2024 10:00:00 GMT", "", "2024-05-06"),
+        ("Tue, 07 May 2024 09:59:58 GMT", "Tue, 07 May 2024 10:00:00 GMT", None),
+        ("Mon, 06 May 1974 10:00:00 GMT", "", None),
+        ("Fri, 06 May 2095 10:00:00 GMT", "", None),
+        ("soon", "", None),
+        ("Mon, 99 May 2024 99:00:00 GMT", "never", None),
+    ],
+)
+async def test_the_servers_date_of_the_file(
+    reader: DirectReader, server: PageServer, last_modified: str, date: str, modified: str | None
+) -> None:
+    headers = {"Content_Type": "text/plain", "Last_Modified": last_modified, **({"Date": date} if date else {})}
+    server.pages["/"] = http(SENTENCE, **headers)
+    page = (await reader.read(server.url(), OPTIONS)).page
+    assert (page.published, page.modified, page.date_source) == (None, modified, "header" if modified else None)
+    server.pages["/"] = http(PAGE, **{**headers, "Content_Type": "text/html"})
+    assert (await reader.read(server.url(), OPTIONS)).page.date_source == "meta"
+
+
+@pytest.mark.parametrize(
+    ("answer", "passing"),
+    [
+        (http("x", 404), False), (http("x", 410), False), (http("x", 401), False), (http("x", 403), False), (http("x", 501), False),
+        (http("x", 408), True), (http("x", 429), True), (http("x", 500), True), (http("x", 502), True), (http("x", 504), True),
+        (http("x", 522), True), (http("x", 403, cf_mitigated="challenge"), True), (b"", True), (b"nonsense\r\n\r\n", True),
+        (http("<html><body><div id=root></div><script src=app.js></script></body></html>"), True),
+        (http("<html><body><div id=root></div></body></html>"), False),
+        (http("Please verify you are human."), True), (http("<title>Page not found</title><p>Sorry."), False),
+        (http(b"\x89PNG"), False), (http(status=302, Location="http://10.0.0.1/"), False), (http("x" * 1_000_001), False),
+    ],
+)  # fmt: skip
+async def test_failures_that_may_pass(reader: DirectReader, server: PageServer, answer: bytes, passing: bool) -> None:
+    server.pages["/robots.txt"] = http("")
+    server.pages["/"] = answer
+
+    async def hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+
+    if not answer.startswith(b"HTTP"):
+        server.pages["/"] = hang_up
+    with pytest.raises(ReadError) as caught:
+        await reader.read(server.url(), OPTIONS)
+    assert isinstance(caught.value, PageUnavailable) == passing, caught.value
+    assert caught.value.usage.pages == 1
+
+
+async def test_robots_that_cannot_be_read_may_pass_and_those_that_forbid_may_not(server: PageServer) -> None:
+    for answer, expected in ((http("", 503), PageUnavailable), (http("User-agent: *\nDisallow: /"), ReadError)):
+        server.pages["/robots.txt"] = answer
+        reader = DirectReader(Settings(deepsearch_allow_hosts="127.0.0.1"))
+        with pytest.raises(ReadError) as caught:
+            await reader.read(server.url(), OPTIONS)
+        assert type(caught.value) is expected
+        await reader.close()
+
+
+async def test_retry_after_as_a_time(reader: DirectReader, server: PageServer, clock: Clock) -> None:
+    later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=9), usegmt=True)
+    server.pages["/"] = [http(status=503, Retry_After=later), http(PAGE)]
+    assert (await reader.read(server.url(), OPTIONS)).page.title == "Tides"
+    assert len(clock.slept) == 1 and 6 < clock.slept[0] <= 9
+    server.pages["/"] = [http(status=503, Retry_After="Mon, 06 May 2024 10:00:00 GMT"), http(PAGE)]
+    assert (await reader.read(server.url(), OPTIONS)).page.title == "Tides"
+    assert clock.slept[1:] == [0]
+
+
 async def test_the_base_element_and_many_links(reader: DirectReader, server: PageServer) -> None:
     items = "".join(f'<li>{SENTENCE}<a href="{n}">Page {n}</a></li>' for n in range(300))
     server.pages["/"] = http(
@@ -106,7 +191,7 @@ async def test_text_under_a_wrong_name(reader: DirectReader, server: PageServer)
         (http(status=302, Location="http://169.254.169.254/"), "refused: 169.254.169.254 is a link-local address"),
         (
             http("<html><title>Just a moment...</title><body><p>Enable JavaScript and cookies to continue</p></body></html>"),
-            "looks like a block page: Just a moment...",
+            "is a notice in place of the page: a bot check",
         ),
     ],
 )
@@ -170,47 +255,6 @@ async def test_robots(server: PageServer) -> None:
     reader = DirectReader(settings.model_copy(update={"reader_robots": False}))
     assert (await reader.read(server.url(), OPTIONS)).page.title == "Tides"
     await reader.close()
-
-
-@pytest.mark.parametrize(
-    ("title", "text"),
-    [
-        ("Just a moment...", "a.org"),
-        ("Attention Required! | Cloudflare", "Sorry"),
-        ("Access Denied", "Reference #18.2f"),
-        ("403 Forbidden", "nginx"),
-        ("a.org", "Please verify you are human by completing the action below."),
-        ("a.org", "Please complete the CAPTCHA to continue."),
-        ("a.org", "Checking your browser before accessing a.org."),
-        ("a.org", "Our systems have detected unusual traffic from your computer network."),
-        ("a.org", "Sorry, you have been blocked. You are unable to access a.org"),
-        ("a.org", "You don\u2019t have permission to access this resource."),
-        ("App", "You need to enable JavaScript to run this app."),
-        ("App", "Please turn on JavaScript in your browser."),
-        ("App", "JavaScript is disabled in your browser."),
-        ("App", "Bitte aktivieren Sie JavaScript, um fortzufahren."),
-        ("App", "Veuillez activer JavaScript."),
-        ("News", "We value your privacy\n\nWe and our partners store cookies on your device.\n\nAccept all"),
-    ],
-)
-def test_block_pages(title: str, text: str) -> None:
-    assert block_page(title, text)
-
-
-@pytest.mark.parametrize(
-    ("title", "text"),
-    [
-        ("Tides", SENTENCE),
-        ("Tides", f"{SENTENCE * 2}This site uses cookies."),
-        ("CAPTCHA", "A CAPTCHA tells people from programs. " * 40),
-        ("Cookies", "A cookie is a small piece of data. " * 40),
-        ("Forbidden City", SENTENCE),
-        ("", ""),
-        ("JavaScript", "JavaScript is a language. It was made in ten days in 1995."),
-    ],
-)
-def test_pages_that_are_no_block_pages(title: str, text: str) -> None:
-    assert block_page(title, text) is None
 
 
 @pytest.mark.parametrize(

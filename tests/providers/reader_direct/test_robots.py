@@ -135,7 +135,7 @@ async def test_the_file_is_fetched_once_and_again_after_an_hour(visitor: Visitor
         (http("User-agent: *\nAllow: /\n#" + "x" * 600_000), ""),
         (http(status=503), "HTTP 503"),
         (http(status=302, Location="http://10.0.0.1/"), "10.0.0.1 is a private address"),
-        (http("x", Content_Encoding="br"), "not asked for: br"),
+        (http("x", Content_Encoding="compress"), "not asked for: compress"),
     ],
 )
 async def test_files_that_are_not_there(visitor: Visitor, server: PageServer, answer: bytes, failure: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from providers.reader import create_reader
 from providers.reader.base import Reading, ReadOptions
 from providers.reader.chain import PageSourceChain
 from providers.reader.jina import JinaReader
 from providers.reader.pages import page_id
-from schemas.errors import CorpusError, InvalidRequest, ReadError
+from schemas.errors import CorpusError, InvalidRequest, PageUnavailable, ReadError
 from schemas.reading import Page
 from schemas.settings import Settings
 from schemas.usage import Usage
@@ -39,7 +41,7 @@ async def test_a_page(jina: JinaReader, scripted: ScriptedServer) -> None:
     reading = await jina.read(URL, OPTIONS)
     assert reading.page.model_dump(exclude={"id"}) == {
         "page_id": page_id("https://a.org/tides", text), "url": "https://a.org/tides", "title": "Tides", "text": text,
-        "language_code": "en", "published": "2024-05-06", "source": "jina",
+        "author": "", "language_code": "en", "published": "2024-05-06", "modified": None, "date_source": "service", "source": "jina",
     }  # fmt: skip
     assert [(link.url, link.text) for link in reading.links] == [("https://a.org/moon", "Moon")]
     assert (reading.usage.pages, reading.usage.provider_tokens) == (1, len(text) // 4)
@@ -132,6 +134,91 @@ async def test_a_broken_connection_is_tried_again(jina: JinaReader, scripted: Sc
     assert (await jina.read(URL, OPTIONS)).page.text == "Some text."
 
 
+@pytest.mark.parametrize(
+    ("reply", "passing"),
+    [
+        (Status(429), True), (Status(500), True), (Status(503), True), (Drop(), True), (Delay(60, Json({})), True),
+        (Status(401), False), (Status(402), False), (Status(422), False), (Text("<html>"), False), (answer(content=""), False),
+        (answer(content="Please verify you are human."), True), (answer(title="Page not found", content="Sorry."), False),
+    ],
+)  # fmt: skip
+async def test_failures_that_may_pass(jina: JinaReader, scripted: ScriptedServer, reply: Reply, passing: bool) -> None:
+    scripted.reader.script(lambda request: reply)
+    with pytest.raises(ReadError) as caught:
+        await jina.read(URL, ReadOptions(timeout_seconds=0.3))
+    assert isinstance(caught.value, PageUnavailable) == passing
+    assert caught.value.usage.pages == 1
+
+
+async def test_notices_in_place_of_the_page(jina: JinaReader, scripted: ScriptedServer) -> None:
+    scripted.reader.script(lambda request: answer(title="Just a moment...", content="a.org", usage={"tokens": 9}))
+    with pytest.raises(PageUnavailable, match=r"^Jina reader got a notice in place of http://www\.a\.org/tides\S*: a bot check$") as caught:
+        await jina.read(URL, OPTIONS)
+    assert caught.value.usage.provider_tokens == 9
+
+
+async def test_images_when_they_are_asked_for(jina: JinaReader, scripted: ScriptedServer) -> None:
+    images = {
+        "Image 1: The sea": "https://a.org/sea.png", "Image 2": "http://a.org/2.png", "Image 3: again": "https://a.org/sea.png",
+        "Image 4": "data:image/png;base64,AA", "Image 5": 7, "Image 6": "https://a.org/" + "x" * 5_000,
+    }  # fmt: skip
+    content = "The sea.\n\n![Image 1: The sea](https://a.org/sea.png)\n\nIt moves."
+    scripted.reader.script(lambda request: answer(content=content, images=images))
+    reading = await jina.read(URL, ReadOptions(timeout_seconds=5, with_images=True))
+    assert [(image.url, image.text) for image in reading.images] == [("https://a.org/sea.png", "The sea"), ("http://a.org/2.png", "")]
+    assert reading.page.text == "The sea.\n\n\n\nIt moves."
+    assert scripted.requests[-1].headers["x-with-images-summary"] == "true" and "x-retain-images" not in scripted.requests[-1].headers
+    assert (await jina.read(URL, OPTIONS)).images == []
+    assert scripted.requests[-1].headers["x-retain-images"] == "none"
+    for useless in (None, 7, [["a", "b"]], "text", {}):
+        scripted.reader.script(lambda request, useless=useless: answer(images=useless))
+        assert (await jina.read(URL, ReadOptions(timeout_seconds=5, with_images=True))).images == []
+
+
+async def test_dates_of_the_service(jina: JinaReader, scripted: ScriptedServer) -> None:
+    for said, found in [("Mon, 06 May 2024 10:00:00 GMT", "2024-05-06"), ("2999-01-01", None), ("1970-01-01", None), (None, None)]:
+        scripted.reader.script(lambda request, said=said: answer(publishedTime=said))
+        page = (await jina.read(URL, OPTIONS)).page
+        assert (page.published, page.date_source) == (found, "service" if found else None)
+
+
+PRIVATE = [
+    "http://wiki/",
+    "http://wiki.corp/x",
+    "http://10.1.2.3/",
+    "http://[fd00::1]/",
+    "http://printer.local/",
+    "http://a.internal/",
+    "http://other.corp/",
+]
+
+
+def test_addresses_of_private_pages_are_never_sent_to_the_public_service() -> None:
+    allowed = "wiki.corp, 10.0.0.0/8, fd00::/8, printer.local, a.internal"
+    public = JinaReader(Settings(deepsearch_allow_hosts=allowed))
+    own = JinaReader(Settings(deepsearch_allow_hosts=allowed, jina_reader_url="http://127.0.0.1:9/"))
+    assert [public.accepts(url) for url in PRIVATE] == [False] * len(PRIVATE)
+    assert [own.accepts(url) for url in PRIVATE] == [True] * len(PRIVATE)
+    assert public.accepts("https://a.org/") and own.accepts("https://a.org/")
+
+
+async def test_what_is_refused_is_refused_before_any_reader_sees_it(scripted: ScriptedServer) -> None:
+    chain = create_reader(Settings(jina_reader_url=scripted.reader_url))
+    for url in (
+        "http://10.1.2.3/",
+        "http://localhost/",
+        "http://169.254.169.254/",
+        "http://user:x@a.org/",
+        "http://a.org:22/",
+        "http://[::1]/",
+    ):
+        with pytest.raises(ReadError, match=r"^refused: ") as caught:
+            await chain.read(url, OPTIONS)
+        assert caught.value.usage.pages == 0
+    assert scripted.requests == []
+    await chain.close()
+
+
 def test_accepts() -> None:
     jina = JinaReader(Settings())
     assert [jina.accepts(url) for url in ("http://a.org", "HTTPS://a.org", "file:///x", "ftp://a.org", "")] == [
@@ -171,6 +258,86 @@ async def test_the_first_source_that_can_reads_and_every_attempt_is_counted() ->
     assert (reading.page.source, errors) == ("two", ["one failed"])
     assert (reading.usage.pages, reading.usage.provider_tokens) == (2, 5)
     assert (await chain.read("file:///x", OPTIONS))[0].page.source == "file"
+
+
+async def test_each_failure_before_puts_another_source_first() -> None:
+    chain = PageSourceChain([Source("file", "file:"), Source("one", "https:"), Source("two", "https:")])
+    read = [(await chain.read("https://a.org/", ReadOptions(failures=n)))[0].page.source for n in range(5)]
+    assert read == ["one", "two", "one", "two", "one"]
+    assert (await chain.read("file:///x", ReadOptions(failures=7)))[0].page.source == "file"
+
+
+async def test_one_cause_that_may_pass_makes_the_failure_one_that_may() -> None:
+    passing = Source("two", "https:", PageUnavailable("two is slow"))
+    for sources, expected in (([failing("one"), passing], PageUnavailable), ([failing("one"), failing("three")], ReadError)):
+        with pytest.raises(ReadError) as caught:
+            await PageSourceChain(sources).read("https://a.org/", OPTIONS)
+        assert type(caught.value) is expected
+
+
+class Held(Source):
+    """A source whose readings end when they are let go; it notes how many it had at once, and the time each was given."""
+
+    def __init__(self) -> None:
+        super().__init__("held", "https:")
+        self.go, self.now, self.most, self.seconds = asyncio.Event(), 0, 0, 0.0
+
+    async def read(self, url: str, options: ReadOptions) -> Reading:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.seconds = options.timeout_seconds
+        try:
+            await self.go.wait()
+        finally:
+            self.now -= 1
+        return await super().read(url, options)
+
+
+async def test_so_many_pages_at_once_and_waiting_counts() -> None:
+    held = Held()
+    chain = PageSourceChain([held], concurrency=3)
+    tasks = [asyncio.create_task(chain.read("https://a.org/", OPTIONS)) for _ in range(8)]
+    while held.now < 3:
+        await asyncio.sleep(0)
+    with pytest.raises(
+        PageUnavailable,
+        match=r"^https://a\.org/: 0\.05 s passed while other pages were read; READER_CONCURRENCY allows 3 at the same time$",
+    ):
+        await chain.read("https://a.org/", ReadOptions(timeout_seconds=0.05))
+    assert (held.now, held.most) == (3, 3)
+    tasks[0].cancel()
+    held.go.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(isinstance(result, tuple) for result in results) == 7
+    assert held.most == 3 and held.seconds < OPTIONS.timeout_seconds - 0.05
+    assert (await chain.read("https://a.org/", OPTIONS))[1] == []
+
+
+async def test_the_time_is_that_of_all_sources_together() -> None:
+    given: list[float] = []
+
+    class Noting(Source):
+        async def read(self, url: str, options: ReadOptions) -> Reading:
+            given.append(options.timeout_seconds)
+            return await super().read(url, options)
+
+    error = ReadError("failed")
+    with pytest.raises(ReadError):
+        await PageSourceChain([Noting("a", "https:", error), Noting("b", "https:", error)]).read(
+            "https://a.org/", ReadOptions(timeout_seconds=30)
+        )
+    assert given == [pytest.approx(20, abs=1), pytest.approx(30, abs=1)]
+
+
+async def test_no_time_left_for_the_next_source() -> None:
+    class Slow(Source):
+        async def read(self, url: str, options: ReadOptions) -> Reading:
+            await asyncio.sleep(0.02)
+            return await super().read(url, options)
+
+    chain = PageSourceChain([Slow("one", "https:", ReadError("one failed")), Source("two", "https:")])
+    with pytest.raises(PageUnavailable, match=r"^one failed; https://a\.org/: no time was left for the two reader$"):
+        await chain.read("https://a.org/", ReadOptions(timeout_seconds=0.01))
 
 
 async def test_all_sources_failing() -> None:

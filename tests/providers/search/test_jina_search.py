@@ -39,9 +39,9 @@ async def test_results(jina: JinaSearch, scripted: ScriptedServer) -> None:
     found = await jina.search(SearchQuery(text="numbers"), OPTIONS)
     assert [result.model_dump(exclude={"id"}) for result in found.results] == [
         {"url": "https://a.org/1", "title": "One", "snippet": "First.", "query": "numbers", "source": "jina",
-         "published": "2024-01-03", "content": "", "score": 0.0},
+         "published": "2024-01-03", "content": "", "page_id": "", "score": 0.0},
         {"url": "https://b.org/2", "title": "Two", "snippet": "Second.", "query": "numbers", "source": "jina",
-         "published": None, "content": "All of it.", "score": 0.0},
+         "published": None, "content": "All of it.", "page_id": "", "score": 0.0},
     ]  # fmt: skip
     assert numbers(found.usage) == (1, 120)
 
@@ -76,6 +76,27 @@ async def test_the_request(jina: JinaSearch, scripted: ScriptedServer) -> None:
 async def test_time_ranges(jina: JinaSearch, scripted: ScriptedServer, time_range: Any, tbs: str) -> None:
     await jina.search(SearchQuery(text="x", time_range=time_range), OPTIONS)
     assert scripted.requests[0].body["tbs"] == tbs
+
+
+async def test_page_contents(scripted: ScriptedServer) -> None:
+    item = {"title": "One", "description": "First.", "url": "https://a.org/1", "content": "All of it.", "usage": {"tokens": 12_000}}
+    scripted.search.script(lambda request: Json({"data": [item, item | {"url": "https://a.org/2", "content": ""}]}))
+    jina = JinaSearch(Settings(jina_search_url=scripted.search_url, jina_fetch_content=True))
+    found = await jina.search(SearchQuery(text="x"), OPTIONS)
+    assert [(result.url, result.content) for result in found.results] == [("https://a.org/1", "All of it."), ("https://a.org/2", "")]
+    assert found.usage.provider_tokens == 24_000
+    headers = scripted.requests[0].headers
+    assert "x-respond-with" not in headers
+    assert (headers["x-retain-images"], headers["x-md-link-style"], headers["x-timeout"]) == ("none", "discarded", "4")
+    await jina.close()
+
+
+async def test_results_for_each_query(scripted: ScriptedServer) -> None:
+    scripted.search.script(lambda request: Json({"data": [{"url": f"https://a.org/{n}"} for n in range(50)]}))
+    jina = JinaSearch(Settings(jina_search_url=scripted.search_url, jina_search_per_keyword=20))
+    assert len((await jina.search(SearchQuery(text="x"), OPTIONS)).results) == 20
+    assert scripted.requests[0].body["num"] == 20
+    await jina.close()
 
 
 async def test_without_a_key(scripted: ScriptedServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from schemas.errors import BudgetExceeded, ConfigurationError, CorpusError, Inva
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
 from schemas.usage import Usage
-from tests.scripted import Json, ScriptedServer, Status
+from tests.scripted import Delay, Json, ScriptedServer, Status, Text
+from tests.scripted.duckduckgo import results_page
 
 OPTIONS = SearchOptions()
 
@@ -45,7 +47,7 @@ class Shelf:
 
 
 def chain(*shelves: Shelf, most_tokens: int = 0) -> SearchChain:
-    registered = {shelf.name: Registered(lambda shelf=shelf: shelf, most_tokens) for shelf in shelves}
+    registered = {shelf.name: Registered(lambda shelf=shelf: shelf, lambda options: most_tokens) for shelf in shelves}
     return SearchChain(registered, [shelf.name for shelf in shelves])
 
 
@@ -59,7 +61,12 @@ async def test_the_first_provider_that_finds_something_answers() -> None:
     response = await chain(broken, empty, full, spare).search(queries("x"), OPTIONS)
     assert [(result.url, result.source) for result in response.results] == [("https://a.org/1", "full")]
     (outcome,) = response.outcomes
-    assert (outcome.query, outcome.provider, outcome.results, outcome.errors) == ("x", "full", 1, ["broken is down"])
+    assert (outcome.query, outcome.provider, outcome.results, outcome.errors) == (
+        "x",
+        "full",
+        1,
+        ["broken is down", "empty: found nothing"],
+    )
     assert response.usage.searches == 3
     assert spare.asked == []
 
@@ -73,7 +80,7 @@ async def test_results_keep_the_order_of_the_queries() -> None:
 async def test_nothing_found_is_no_failure() -> None:
     response = await chain(Shelf("a", []), Shelf("b", [], SearchError("b is down"))).search(queries("x"), OPTIONS)
     assert not response.results
-    assert [(outcome.provider, outcome.errors) for outcome in response.outcomes] == [("a", ["b is down"])]
+    assert [(outcome.provider, outcome.errors) for outcome in response.outcomes] == [("a", ["a: found nothing", "b is down"])]
 
 
 async def test_every_provider_failing_for_every_query_is_a_failure() -> None:
@@ -107,6 +114,7 @@ async def test_a_provider_whose_results_are_all_unwanted_did_not_find_anything()
         queries("x"), OPTIONS, bad_hostnames=["bad.org"]
     )
     assert [result.source for result in response.results] == ["b"]
+    assert response.outcomes[0].errors == ["a: found only pages that are not wanted"]
 
 
 async def test_one_provider_by_name() -> None:
@@ -118,10 +126,14 @@ async def test_one_provider_by_name() -> None:
     assert caught.value.field == "search_provider"
 
 
-async def test_queries_run_in_parallel_but_not_all_at_once() -> None:
-    shelf = Shelf("a", ["https://a.org/"])
-    await chain(shelf).search(queries(*(str(n) for n in range(40))), OPTIONS)
-    assert shelf.most_at_once == 8
+async def test_queries_run_in_parallel_as_far_as_the_setting_allows(scripted: ScriptedServer) -> None:
+    scripted.search.script(lambda request: Delay(0.2, Json({"data": [{"url": "https://a.org/"}]})))
+    search = create_search(Settings(jina_search_url=scripted.search_url, search_concurrency=3))
+    await search.search(queries(*"abcdef"), OPTIONS)
+    times = [request.time - scripted.requests[0].time for request in scripted.requests]
+    assert times[2] < 0.2 <= times[3] + 0.02
+    assert times[5] < 0.4
+    await search.close()
 
 
 async def test_a_provider_that_does_not_fit_the_budget_is_not_asked() -> None:
@@ -143,49 +155,131 @@ async def test_closing_closes_what_was_used() -> None:
     assert (used.closed, unused.closed) == (True, False)
 
 
+HOW = "set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL"
+
+
 async def test_nothing_configured() -> None:
-    search = create_search(Settings())
+    search = create_search(Settings(use_duckduckgo=False))
     for provider in (None, "local"):
-        with pytest.raises(
-            ConfigurationError,
-            match=r"^nothing to search: set DEEPSEARCH_CORPUS to a folder, or JINA_API_KEY, BRAVE_API_KEY, SERPER_API_KEY or SEARXNG_URL$",
-        ):
+        with pytest.raises(ConfigurationError, match=f"^nothing to search: {HOW}$"):
             await search.search(queries("x"), OPTIONS, provider=provider)
-    with pytest.raises(InvalidRequest, match=r"there are: local, jina, brave, serper, searxng, arxiv$"):
+    with pytest.raises(InvalidRequest, match=r"there are: local, jina, brave, serper, searxng, duckduckgo, arxiv$"):
         await search.search(queries("x"), OPTIONS, provider="duck")
+
+
+async def test_nothing_configured_and_no_network() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    search = create_search(Settings(use_duckduckgo=True, duckduckgo_url=url))
+    with pytest.raises(
+        SearchError, match=f"^no search provider answered: DuckDuckGo cannot be reached: .+; to search otherwise, {HOW}$"
+    ) as caught:
+        await search.search(queries("x", "y"), OPTIONS)
+    assert caught.value.usage.searches == 2
+    with pytest.raises(ConfigurationError, match=f"^nothing to search: {HOW}$"):
+        await search.search(queries("x"), OPTIONS, provider="local")
+    await search.close()
+
+
+KEY = SecretStr("k")
+CORPUS = Path("c")
 
 
 @pytest.mark.parametrize(
     ("settings", "options", "order"),
     [
-        (Settings(deepsearch_corpus=Path("c")), OPTIONS, ["local"]),
-        (Settings(jina_api_key=SecretStr("k")), OPTIONS, ["jina"]),
+        (Settings(deepsearch_corpus=CORPUS), OPTIONS, ["local"]),
+        (Settings(jina_api_key=KEY), OPTIONS, ["jina"]),
         (Settings(jina_search_url="http://h/"), OPTIONS, ["jina"]),
-        (Settings(deepsearch_corpus=Path("c"), jina_api_key=SecretStr("k")), OPTIONS, ["local", "jina"]),
-        (Settings(deepsearch_corpus=Path("c"), jina_api_key=SecretStr("k"), use_jina_search=False), OPTIONS, ["local"]),
+        (Settings(deepsearch_corpus=CORPUS, jina_api_key=KEY), OPTIONS, ["local", "jina"]),
+        (Settings(deepsearch_corpus=CORPUS, jina_api_key=KEY, use_jina_search=False), OPTIONS, ["local"]),
         (Settings(), SearchOptions(corpus="d"), ["local"]),
-        (Settings(jina_api_key=SecretStr("k")), SearchOptions(corpus="d"), ["local", "jina"]),
-        (Settings(searxng_url="http://h", serper_api_key=SecretStr("k")), OPTIONS, ["serper", "searxng"]),
+        (Settings(jina_api_key=KEY), SearchOptions(corpus="d"), ["local", "jina"]),
+        (Settings(searxng_url="http://h", serper_api_key=KEY), OPTIONS, ["serper", "searxng"]),
         (
-            Settings(
-                deepsearch_corpus=Path("c"),
-                jina_api_key=SecretStr("k"),
-                brave_api_key=SecretStr("k"),
-                serper_api_key=SecretStr("k"),
-                searxng_url="http://h",
-            ),
+            Settings(deepsearch_corpus=CORPUS, jina_api_key=KEY, brave_api_key=KEY, serper_api_key=KEY, searxng_url="http://h"),
             OPTIONS,
             ["local", "jina", "brave", "serper", "searxng"],
         ),
     ],
 )
 def test_the_order_that_settings_make(settings: Settings, options: SearchOptions, order: list[str]) -> None:
-    assert list(create_search(settings)._order(None, options)) == order
+    without = settings.model_copy(update={"use_duckduckgo": False})
+    assert list(create_search(without)._order(None, options)) == order
+    with_it = settings.model_copy(update={"use_duckduckgo": True})
+    assert list(create_search(with_it)._order(None, options)) == (order if order == ["local"] else [*order, "duckduckgo"])
+    assert list(create_search(without)._order("duckduckgo", options)) == ["duckduckgo"]
+
+
+def test_without_any_setting_the_web_is_searched_but_a_named_corpus_alone() -> None:
+    search = create_search(Settings(use_duckduckgo=True))
+    assert list(search._order(None, OPTIONS)) == ["duckduckgo"]
+    assert list(search._order(None, SearchOptions(corpus="d"))) == ["local"]
+
+
+async def test_a_corpus_alone_never_leaves_the_machine(tmp_path: Path, scripted: ScriptedServer) -> None:
+    (tmp_path / "tides.md").write_text("# Tides\n\nThe moon moves the sea.\n")
+    settings = Settings(use_duckduckgo=True, duckduckgo_url=scripted.search_url, deepsearch_home=tmp_path / "home")
+    search = create_search(settings.model_copy(update={"deepsearch_corpus": tmp_path}))
+    for named in ("", str(tmp_path)):
+        response = await search.search(queries("moon", "qqqqq"), SearchOptions(corpus=named))
+        assert [(outcome.provider, outcome.results) for outcome in response.outcomes] == [("local", 1), ("local", 0)]
+    await search.close()
+    with pytest.raises(InvalidRequest, match=r"^corpus: "):
+        await create_search(settings).search(queries("moon"), SearchOptions(corpus=str(tmp_path)))
+    assert scripted.requests == []
+
+
+async def test_duckduckgo_answers_when_the_others_do_not(scripted: ScriptedServer) -> None:
+    def reply(request: object) -> Json | Status | Text:
+        if isinstance(request, dict):
+            return Status(401) if request["q"] == "x" else Json({"data": []})
+        return Text(results_page([("https://a.org/1", "One", "First.")]))
+
+    scripted.search.script(reply)
+    search = create_search(
+        Settings(jina_api_key=KEY, jina_search_url=scripted.search_url, use_duckduckgo=True, duckduckgo_url=scripted.search_url)
+    )
+    (empty,) = (await search.search(queries("y"), OPTIONS)).outcomes
+    assert (empty.provider, empty.results, empty.errors) == ("duckduckgo", 1, ["jina: found nothing"])
+    (rejected,) = (await search.search(queries("x"), OPTIONS)).outcomes
+    assert (rejected.provider, rejected.errors) == ("duckduckgo", ["Jina search rejected the key: check JINA_API_KEY"])
+    response = await search.search(queries("y"), OPTIONS)
+    assert response.outcomes[0].errors == ["Jina search is not asked for 60 s: it rejected the key: check JINA_API_KEY"]
+    assert response.usage.searches == 1
+    await search.close()
+
+
+async def test_queries_that_wait_go_on_as_soon_as_their_provider_is_left_alone(scripted: ScriptedServer) -> None:
+    scripted.search.script(lambda request: Status(500) if "num" in request else Json({"results": [{"url": "https://a.org/1"}]}))
+    search = create_search(
+        Settings(
+            jina_api_key=KEY, jina_search_url=scripted.search_url, searxng_url=scripted.url, search_concurrency=1, use_duckduckgo=False
+        )
+    )
+    response = await search.search(queries(*"abcdefghij"), OPTIONS)
+    assert {(outcome.provider, outcome.results) for outcome in response.outcomes} == {("searxng", 1)}
+    refused = "Jina search is not asked for 30 s, after 5 failures in a row: it is failing: HTTP 500"
+    assert [outcome.errors for outcome in response.outcomes] == [["Jina search is failing: HTTP 500"]] * 5 + [[refused]] * 5
+    assert response.usage.searches == 15
+    assert len(scripted.sent("/search/")) == 5
+    await search.close()
+
+
+async def test_the_most_that_jina_bills(scripted: ScriptedServer) -> None:
+    def most(options: SearchOptions = OPTIONS, **values: object) -> int:
+        return create_search(Settings(jina_api_key=KEY, **values))._registered["jina"].most_tokens(options)
+
+    assert most() == 10_000
+    assert most(jina_fetch_content=True) == 100_000
+    assert most(SearchOptions(max_results=3), jina_fetch_content=True) == 30_000
+    assert most(jina_fetch_content=True, jina_search_per_keyword=2) == 20_000
 
 
 async def test_from_settings_to_results(scripted: ScriptedServer) -> None:
     scripted.add_page("https://a.org/tides", "Tides", "The moon moves the sea.")
-    search = create_search(Settings(jina_search_url=scripted.search_url))
+    search = create_search(Settings(jina_search_url=scripted.search_url, use_duckduckgo=False))
     response = await search.search(queries("moon sea", "coffee"), OPTIONS)
     assert [result.url for result in response.results] == ["https://a.org/tides"]
     assert [outcome.results for outcome in response.outcomes] == [1, 0]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
@@ -18,6 +22,7 @@ from schemas.errors import SearchError
 from schemas.search import SearchQuery
 from schemas.settings import Settings
 from tests.scripted import Delay, Drip, Drop, Reply, ScriptedServer, Status, Text
+from tests.scripted.duckduckgo import results_page
 
 OPTIONS = SearchOptions(max_results=10, timeout_seconds=5.0)
 SECRET = "secret-key"
@@ -30,6 +35,10 @@ def _json(make: Callable[[list[dict[str, Any]]], Any], snippet: str, url: str = 
         return json.dumps(make([{url: address, "title": f"Title of {address}", snippet: f"Snippet of {address}"} for address in urls]))
 
     return body
+
+
+def _html(urls: Sequence[str]) -> str:
+    return results_page([(url, f"Title of {url}", f"Snippet of {url}") for url in urls])
 
 
 def _atom(urls: Sequence[str]) -> str:
@@ -61,6 +70,9 @@ class Case:
             serper_search_url=server.search_url,
             searxng_url=server.url,
             arxiv_search_url=server.search_url,
+            duckduckgo_url=server.search_url,
+            search_per_minute=6_000,
+            search_timeout_seconds=0.2,
         )
 
 
@@ -69,6 +81,7 @@ CASES = [
     Case("brave", "Brave Search", "BRAVE_API_KEY", _json(lambda items: {"web": {"results": items}}, "description")),
     Case("serper", "Serper", "SERPER_API_KEY", _json(lambda items: {"organic": items}, "snippet", "link")),
     Case("searxng", "SearXNG", "SEARXNG_URL", _json(lambda items: {"results": items}, "content"), keyed=False),
+    Case("duckduckgo", "DuckDuckGo", "", _html, format="page of results", most_bytes=2_000_000, keyed=False),
     Case("arxiv", "arXiv", "", _atom, format="Atom feed", most_bytes=5_000_000, keyed=False, make=partial(ArxivSearch, interval_seconds=0)),
 ]
 
@@ -103,6 +116,7 @@ async def test_results(case: Case, provider: SearchProvider, scripted: ScriptedS
             "source": case.name,
             "published": None,
             "content": "",
+            "page_id": "",
             "score": 0.0,
         }
         for url in urls
@@ -144,6 +158,7 @@ FAILURES: list[tuple[Reply, str]] = [
 ]
 WITHOUT_KEYS = {
     "searxng": {403: "SearXNG does not answer in JSON: add `json` to `search.formats` in its settings.yml (HTTP 403)"},
+    "duckduckgo": {403: "DuckDuckGo refuses searches from here: search with a key, such as JINA_API_KEY (HTTP 403)"},
 }
 
 
@@ -159,6 +174,74 @@ async def test_failures(case: Case, provider: SearchProvider, scripted: Scripted
     assert str(caught.value) == message.format(**vars(case), n=article)
     assert caught.value.usage.searches == 1
     assert len(scripted.requests) == 1
+
+
+async def failing(provider: SearchProvider, options: SearchOptions = OPTIONS) -> tuple[str, int]:
+    """What a query says that fails, and how many searches it counts."""
+    with pytest.raises(SearchError) as caught:
+        await provider.search(SearchQuery(text="x"), options)
+    return str(caught.value), caught.value.usage.searches
+
+
+@pytest.mark.parametrize("dated", [False, True], ids=["seconds", "date"])
+async def test_a_pause_asked_for_holds_for_every_query(case: Case, provider: SearchProvider, scripted: ScriptedServer, dated: bool) -> None:
+    moment = formatdate(time.time() + 30, usegmt=True) if dated else "30"
+    scripted.search.script(lambda request: Status(429, {}, {"Retry-After": moment}))
+    message, searches = await failing(provider)
+    assert message.startswith(f"{case.service} limits the rate: HTTP 429, it asks to wait ")
+    assert searches == 1
+    message, searches = await failing(provider)
+    assert re.fullmatch(rf"{case.service} is not asked for (29|30) s: it asked for that pause", message)
+    assert (searches, len(scripted.requests)) == (0, 1)
+
+
+@pytest.mark.parametrize("case", CASES[:1], indirect=True, ids=["jina"])
+async def test_a_short_pause_is_waited_for(case: Case, provider: SearchProvider, scripted: ScriptedServer) -> None:
+    replies: list[Reply] = [Status(429, {}, {"Retry-After": "1"})]
+    scripted.search.script(lambda request: replies.pop() if replies else Text(case.body(["https://a.org/1"])))
+    first = asyncio.create_task(provider.search(SearchQuery(text="x"), OPTIONS))
+    assert await asyncio.to_thread(scripted.wait_for_requests)
+    while replies or not provider._endpoint.upstream._paused_until:  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+    second = await provider.search(SearchQuery(text="y"), OPTIONS)
+    assert len((await first).results) == len(second.results) == 1
+    paused, *later = [request.time for request in scripted.requests]
+    assert len(later) == 2
+    assert min(later) - paused >= 0.99
+
+
+@pytest.mark.parametrize("code", [401, 402, 403])
+async def test_a_rejection_is_not_tried_again_for_a_while(
+    case: Case, provider: SearchProvider, scripted: ScriptedServer, code: int
+) -> None:
+    if case.name == "duckduckgo" and code != 403:
+        pytest.skip("without keys, these mean nothing there")
+    scripted.search.script(lambda request: Status(code))
+    message, _ = await failing(provider)
+    scripted.search.script(lambda request: Text(case.body([])))
+    again, searches = await failing(provider)
+    assert again == f"{case.service} is not asked for 60 s: it {message.removeprefix(case.service).strip()}"
+    assert (searches, len(scripted.requests)) == (0, 1)
+
+
+@pytest.mark.parametrize("reply", [Status(500), Text("[]"), Text('{"a": 1}'), Drip()], ids=["500", "malformed", "another form", "drip"])
+async def test_a_provider_that_keeps_failing_is_left_alone(
+    case: Case, provider: SearchProvider, scripted: ScriptedServer, reply: Reply
+) -> None:
+    scripted.search.script(lambda request: reply)
+    options = replace(OPTIONS, timeout_seconds=0.3) if isinstance(reply, Drip) else OPTIONS
+    causes = {(await failing(provider, options))[0] for _ in range(5)}
+    (cause,) = causes
+    message, searches = await failing(provider)
+    assert message == f"{case.service} is not asked for 30 s, after 5 failures in a row: it {cause.removeprefix(case.service).strip()}"
+    assert (searches, len(scripted.requests)) == (0, 5)
+
+
+async def test_queries_that_are_refused_do_not_end_the_asking(case: Case, provider: SearchProvider, scripted: ScriptedServer) -> None:
+    scripted.search.script(lambda request: Status(400))
+    for _ in range(6):
+        assert (await failing(provider))[0] == f"{case.service} refused the request: HTTP 400"
+    assert len(scripted.requests) == 6
 
 
 async def test_what_may_pass_is_tried_again(case: Case, provider: SearchProvider, scripted: ScriptedServer) -> None:

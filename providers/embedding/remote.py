@@ -1,0 +1,44 @@
+"""Embedding through a service over HTTP: which texts are sent, and where their vectors belong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from providers.embedding.base import Embedded, Vectors
+from providers.embedding.bill import Bill
+from providers.embedding.service import Service, ask
+from providers.embedding.texts import has_words, sendable
+
+Divide = Callable[[Sequence[str]], list[list[str]]]
+"""From the texts that are sent to the batches they are sent in, in the same order."""
+
+
+async def embed_remotely(
+    service: Service[Vectors],
+    texts: Sequence[str],
+    divide: Divide,
+    *,
+    prefix: str,
+    characters: int,
+    dimensions: int,
+    max_tokens: int | None,
+) -> Embedded:
+    """A vector for every text; `prefix` goes before each that is sent, and each is cut to `characters`.
+
+    Texts without any word get zeros and are not sent, `dimensions` of them when no text is sent at all. Errors as in
+    the contract of an embedding provider.
+    """
+    places = [place for place, text in enumerate(texts) if has_words(text[:characters])]
+    if not places:
+        return Embedded(np.zeros((len(texts), dimensions), dtype=np.float32))
+    bill = Bill(max_tokens)
+    found = await ask(service, divide([prefix + sendable(texts[place], characters) for place in places]), bill)
+    lengths = sorted({len(vector) for vector in found})
+    if len(lengths) > 1:
+        message = f"{service.endpoint.service} sent vectors of {' and '.join(map(str, lengths[:2]))} dimensions for one call"
+        raise service.endpoint.error(message, usage=bill.spent)
+    vectors = np.zeros((len(texts), lengths[0]), dtype=np.float32)
+    vectors[places] = found
+    return Embedded(vectors, bill.spent)
