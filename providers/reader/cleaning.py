@@ -88,11 +88,10 @@ def clean(body: HtmlElement) -> None:
                 doomed.append(element)
         elif tag == "a" and _is_permalink(element):
             doomed.append(element)
-        elif tag == "img":
+        elif tag == "img" and any("math" in name or "tex" in name for name in classes):
             # A formula is often a picture whose text is in `alt`.
-            if any("math" in name or "tex" in name for name in classes):
-                element.text = element.get("alt")
-                element.tag = "span"
+            element.text = element.get("alt")
+            element.tag = "span"
     for element in doomed:
         if element is not body and element.getparent() is not None:
             element.drop_tree()

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
+from html import escape
+from typing import Any
 from urllib.parse import urlsplit
 
 import regex
-from lxml.html import HtmlElement
+from lxml import etree
+from lxml.html import HtmlElement, document_fromstring
 
 from providers.reader.dates import EARLIEST, latest
 from providers.reader.linked_data import LinkedData, linked_data
@@ -43,6 +46,7 @@ _URL_DATE = regex.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([/_.-])(0?[1-9]|1[0-2]
 _URL_COMPACT_DATE = regex.compile(r"(?<![0-9A-Za-z])(20[0-9]{2})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(?![0-9A-Za-z])")
 # What htmldate makes of a year without a month, such as that of a copyright.
 _YEAR_ALONE = "-01-01"
+_DATED_CHARACTERS = 1_500
 _LANGUAGE = regex.compile(r"\s*([A-Za-z]{2})(?:[-_,; ]|$)")
 _SECONDARY_CLASS = regex.compile(r"comment|related|sidebar|widget|recommend|teaser", regex.IGNORECASE)
 
@@ -199,21 +203,37 @@ def _stated_language(tree: HtmlElement, meta: dict[str, list[str]]) -> str:
 
 def _guess(tree: HtmlElement, url: str | None, *, with_date: bool) -> tuple[str, str, str | None]:
     """Title, author and date as trafilatura and htmldate make them out."""
+    from htmldate import find_date  # noqa: PLC0415
     from trafilatura.metadata import extract_metadata  # noqa: PLC0415
 
     page = copy(tree)
     # What JSON-LD says has been read, and dates of other things in it must not come back as guesses.
     for script in [script for script in page.iter("script") if "ld+json" in (script.get("type") or "").lower()]:
         script.text = None
-    dating = {"original_date": True, "extensive_search": with_date, "min_date": EARLIEST.isoformat(), "max_date": latest().isoformat()}
+    dating: dict[str, Any] = {"original_date": True, "min_date": EARLIEST.isoformat(), "max_date": latest().isoformat()}
     try:
-        found = extract_metadata(page, url, date_config=dating)
+        found = extract_metadata(page, url, date_config={**dating, "extensive_search": False})
+        day = found.date
+        if with_date and not day:
+            day = find_date(document_fromstring(f"<p>{escape(_beginning(tree))}</p>"), **dating)
     except Exception as error:  # any fault of the guesser on hostile markup; the page itself can still be read
         import logging  # noqa: PLC0415
 
         logging.getLogger(__name__).warning("no metadata by trafilatura: %s: %s", type(error).__name__, error)
         return tree.findtext(".//title") or "", "", None
-    return (found.title or "").rstrip("¶# "), found.author or "", believable_date(found.date)
+    return (found.title or "").rstrip("¶# "), found.author or "", believable_date(day)
+
+
+def _beginning(tree: HtmlElement) -> str:
+    """The first words of a page, where a line with its author and date would stand. Searching more of it takes longer than reading it."""
+    words = ""
+    for element in tree.iter(etree.Element):
+        if element.tag not in ("script", "style", "head", "title", "noscript"):
+            words += f" {element.text or ''}"
+        words += f" {element.tail or ''}"
+        if len(words) > _DATED_CHARACTERS:
+            break
+    return " ".join(words.split())[:_DATED_CHARACTERS]
 
 
 def _url_date(url: str | None) -> str | None:

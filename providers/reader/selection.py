@@ -27,10 +27,11 @@ from providers.reader.trimming import trim
 # Where trafilatura keeps less than this share of the words that resiliparse keeps, it has missed the page and resiliparse decides.
 _MISSED = 0.3
 # Where it keeps more than this share on a page that is neither an article nor a discussion, it has found the page, and the rest is frame.
-_ENOUGH = 0.75
+_ENOUGH = 0.7
 # How many levels above a block of text the short blocks that belong to it may begin.
 _NEAR = 2
 _MOST_TYPES = 1_000
+_MOST_ARTICLES = 2
 _EMPTIED = frozenset(("a", "li", "ul", "ol", "dl", "dt", "dd", "blockquote", "figure", "figcaption", "details", "summary", *HEADINGS))
 _SHORT_KEY = 24
 _SHINGLE = 24
@@ -80,21 +81,20 @@ def page_kind(tree: HtmlElement, url: str | None) -> PageKind:
     meta = {(m.get("property") or m.get("name") or "").lower(): m.get("content") or "" for m in tree.iter("meta")}
     body = tree.find("body")
     identity = " ".join(filter(None, (tree.get("id"), body.get("id") if body is not None else "")))
-    typed = " ".join(tree.xpath("descendant-or-self::*/@itemtype")[:_MOST_TYPES])
+    typed = [str(name) for name in tree.xpath("descendant-or-self::*/@itemtype")[:_MOST_TYPES]]
     if (
         _FORUM_ENGINES.search(meta.get("generator", ""))
         or identity.lower() in ("phpbb", "xf")
         or _FORUM_DATA.search(data)
-        or "DiscussionForumPosting" in typed
-        or "QAPage" in typed
+        or any("DiscussionForumPosting" in name or "QAPage" in name for name in typed)
     ):
         return PageKind.THREAD
+    # `og:type` says nothing: common plugins call every page of a site an article. Several articles are a list of them.
+    articles = sum(name.endswith(("Article", "BlogPosting")) for name in typed)
     if (
-        meta.get("og:type", "").lower() == "article"
-        or "article:published_time" in meta
-        or _ARTICLE_DATA.search(data)
-        or "Article" in typed
-        or "BlogPosting" in typed
+        "article:published_time" in meta
+        or 1 <= len(_ARTICLE_DATA.findall(data)) <= _MOST_ARTICLES
+        or articles == 1
         or tree.find(".//*[@itemprop='articleBody']") is not None
     ):
         return PageKind.ARTICLE

@@ -51,9 +51,14 @@ def _mark_named(body: HtmlElement, leaves: list[Leaf], *, thread: bool) -> None:
             named = role_of(part) & avoided
             if named and not (named == Role.COMMENT and leaf.role & Role.REVIEW):
                 inside.setdefault(part, []).append(leaf)
-    total = weight_of(leaves)
-    for part_leaves in inside.values():
-        if weight_of(part_leaves) <= _MOST_OF_PAGE * total:
+    # Of all parts with the same name together: the sections of a restaurant's menu are no navigation.
+    weights: dict[tuple[str, str | None], int] = {}
+    for part, part_leaves in inside.items():
+        name = (part.tag, part.get("class"))
+        weights[name] = weights.get(name, 0) + weight_of(part_leaves)
+    most = _MOST_OF_PAGE * weight_of(leaves)
+    for part, part_leaves in inside.items():
+        if weights[part.tag, part.get("class")] <= most:
             for leaf in part_leaves:
                 leaf.unwanted = True
 
