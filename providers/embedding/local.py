@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from providers.batched.texts import has_words, sendable
 from providers.embedding.base import Embedded, Task, Vectors
 from providers.embedding.bert import Bert, Matrix, Shape, Tokens
 from providers.embedding.families import family_of
-from providers.embedding.texts import has_words, sendable
 from schemas.errors import ConfigurationError, EmbeddingError
 from schemas.settings import Settings
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from providers.batched.service import Service, service_url, spared
+from providers.batched.texts import divided
 from providers.embedding.answers import vectors
 from providers.embedding.base import Embedded, Task
 from providers.embedding.families import family_of
 from providers.embedding.remote import embed_remotely
-from providers.embedding.service import Service, service_url, spared
-from providers.embedding.texts import divided
 from providers.http import Endpoint, authorization, create_client
 from schemas.errors import ConfigurationError, EmbeddingError
 from schemas.settings import Settings

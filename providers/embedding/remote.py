@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from providers.batched.bill import Bill
+from providers.batched.service import Service, ask
+from providers.batched.texts import has_words, sendable
 from providers.embedding.base import Embedded, Vectors
-from providers.embedding.bill import Bill
-from providers.embedding.service import Service, ask
-from providers.embedding.texts import has_words, sendable
 
 Divide = Callable[[Sequence[str]], list[list[str]]]
 """From the texts that are sent to the batches they are sent in, in the same order."""

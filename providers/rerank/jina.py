@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.embedding.bill import Bill
-from providers.embedding.service import Service, ask, service_url, spared
-from providers.embedding.texts import divided, has_words, sendable
+from providers.batched.bill import Bill
+from providers.batched.service import Service, ask, service_url, spared
+from providers.batched.texts import divided, has_words, sendable
 from providers.http import Endpoint, authorization, create_client
 from providers.rerank.base import Reranked
 from schemas.errors import RerankError

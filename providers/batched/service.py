@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from providers.embedding.bill import Bill
+from providers.batched.bill import Bill
 from providers.http import Endpoint, count_field, post_json
 from providers.upstream import Policy, Upstream
 from schemas.errors import BudgetExceeded, ConfigurationError, UpstreamError
