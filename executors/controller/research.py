@@ -5,32 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
-import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import date, datetime, timezone
 
-from docarray import BaseDoc, DocList
+from docarray import BaseDoc
 
 from executors.controller.attachments import attached
 from executors.controller.budget import limits_of
+from executors.controller.checking import checked, without_contents
 from executors.controller.effects import RESPONSES, event_for, request_for
 from executors.controller.following import Followers
 from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
 from executors.controller.state import RunState, digest, without_document_ids
 from providers.journal.base import Journal, StoredEvent
-from providers.json_schemas import JsonSchema
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk
 from schemas.errors import DeepSearchError, InvalidRequest, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
 from schemas.planning import DescribeRequest
-from schemas.reading import Attachment, Page, ReadRequest, ReadResponse
-from schemas.research import Message, ResearchRequest, RunReport, RunSummary
+from schemas.reading import Page, ReadRequest, ReadResponse
+from schemas.research import ResearchRequest, RunReport, RunSummary
 from schemas.search import SearchResponse
 from schemas.settings import Settings
 
@@ -40,13 +37,6 @@ _Happening = JournalEvent | ev.AnswerDelta
 
 _ELSEWHERE_SECONDS = 0.5
 """Pause between looks at the journal of a run that another process drives."""
-MOST_QUESTION_CHARACTERS = 20_000
-MOST_CONVERSATION_CHARACTERS = 400_000
-MOST_HOSTNAMES = 100
-MOST_ATTACHMENTS = 20
-MOST_ATTACHED_BYTES = 20_000_000
-MOST_NAME_CHARACTERS = 200
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Research:
@@ -64,9 +54,9 @@ class Research:
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
-        request = _checked(request)
+        request = checked(request)
         files = attached(request)
-        request = _without_contents(request)
+        request = without_contents(request)
         started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings), background=background), time.time()
         state = begin(started, now)
         await self._journal.create(_summary(state))
@@ -281,76 +271,6 @@ class Research:
                 happened.put_nowait(final)
                 return
         raise StageUnavailable("answer_finalizer ended its stream without an answer")
-
-
-def _checked(request: ResearchRequest) -> ResearchRequest:
-    """The request with its id and its question, or `InvalidRequest` naming what is wrong."""
-    question = (request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")).strip()
-    if not question:
-        raise InvalidRequest("question is empty: ask something", field="question")
-    for field, text in (("question", question), *(("messages", message.content) for message in request.messages)):
-        if not _is_unicode(text):
-            raise InvalidRequest(f"{field} holds characters that are no text (lone surrogates): send it as UTF-8", field=field)
-    if sum(len(message.content) for message in request.messages) > MOST_CONVERSATION_CHARACTERS:
-        raise InvalidRequest(f"messages have more than {MOST_CONVERSATION_CHARACTERS:,} characters: shorten them", field="messages")
-    _check_attachments(request)
-    for field in ("boost_hostnames", "bad_hostnames", "only_hostnames"):
-        if len(getattr(request, field)) > MOST_HOSTNAMES:
-            raise InvalidRequest(f"{field} has more than {MOST_HOSTNAMES} entries", field=field)
-    if len(question) > MOST_QUESTION_CHARACTERS:
-        raise InvalidRequest(f"question has {len(question):,} characters; the most is {MOST_QUESTION_CHARACTERS:,}", field="question")
-    if request.messages and request.messages[-1].role != "user":
-        raise InvalidRequest("messages must end with a user message", field="messages")
-    if request.run_id and not _RUN_ID.fullmatch(request.run_id):
-        raise InvalidRequest("run_id may hold letters, digits, - and _, at most 64", field="run_id")
-    if request.max_references < 0:
-        raise InvalidRequest("max_references must be 0 or more", field="max_references")
-    if request.today is not None and not _is_date(request.today):
-        raise InvalidRequest(f"today is {request.today[:40]!r}; it must be a date such as 2026-01-31", field="today")
-    if request.json_schema:
-        JsonSchema(request.json_schema)
-    # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
-    today = request.today or datetime.now(timezone.utc).date().isoformat()
-    return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question, "today": today})
-
-
-def _check_attachments(request: ResearchRequest) -> None:
-    files = list(attached(request).values())
-    if len(files) > MOST_ATTACHMENTS:
-        raise InvalidRequest(f"messages have {len(files)} attachments; the most is {MOST_ATTACHMENTS}", field="messages")
-    if sum(len(file.content) for file in files) * 3 // 4 > MOST_ATTACHED_BYTES:
-        raise InvalidRequest(f"the attachments of messages have more than {MOST_ATTACHED_BYTES:,} bytes together", field="messages")
-    for number, file in enumerate(files, start=1):
-        if not file.name.strip() or not file.content:
-            raise InvalidRequest(f"attachment {number} of messages needs a name and content", field="messages")
-        if not _is_unicode(file.name) or len(file.name) > MOST_NAME_CHARACTERS:
-            raise InvalidRequest(f"attachment {number} of messages has a name that is too long or no text", field="messages")
-
-
-def _without_contents(request: ResearchRequest) -> ResearchRequest:
-    """The request as it is told in events: attachments are named only."""
-    messages = [
-        message.model_copy(
-            update={"attachments": DocList[Attachment](file.model_copy(update={"content": ""}) for file in message.attachments)}
-        )
-        for message in request.messages
-    ]
-    return request.model_copy(update={"messages": DocList[Message](messages)})
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:

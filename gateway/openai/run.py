@@ -1,0 +1,130 @@
+"""A run as its clients see it: thoughts, then the answer piece by piece, then the account of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.calls import StageCalls
+from gateway.openai.answer import AnswerText, Citation
+from gateway.openai.errors import RunCancelled, StructuredOutputFailed
+from gateway.openai.thoughts import Thought, Thoughts
+from schemas.errors import DeepSearchError, StageUnavailable, from_code
+from schemas.events import ResearchEvent
+from schemas.research import ResearchAnswer, ResearchRequest
+
+MOST_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The next part of the content."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The end of a run that has an answer. `content` is all pieces together."""
+
+    kind: Literal["text", "json"]
+    content: str
+    citations: list[Citation]
+    answer: ResearchAnswer
+    images: list[str] = field(default_factory=list)
+    """URLs of images on the pages that were read, at most `MOST_IMAGES`; empty unless they were asked for."""
+
+
+Happening = Thought | Piece | Completion
+
+
+async def begin(stages: StageCalls, research: ResearchRequest) -> AsyncGenerator[Happening, None]:
+    """Start a run and return what happens in it; the last is its `Completion`. Closing the iterator stops the run.
+
+    Raises the error of a request that the controller refuses, or `StageUnavailable`, before anything happens; the iterator
+    raises what ends the run without an answer.
+    """
+    events = stages.stream("/research/stream", research, ResearchEvent)
+    first = await anext(events, None)
+    if first is None:
+        raise _cut_off()
+    if first.type == "run_ended":
+        raise _failure(first.data)
+    return _happenings(events, research)
+
+
+async def _happenings(events: Any, research: ResearchRequest) -> AsyncGenerator[Happening, None]:
+    thoughts, text, images = Thoughts(), AnswerText(), dict[str, None]()
+    wants_json, writing = bool(research.json_schema), False
+    async with aclosing(events):
+        async for event in events:
+            match event.type:
+                case "answer_delta":
+                    new = "" if wants_json else text.write(event.data["text"], int(event.data.get("offset", 0)))
+                    if new:
+                        writing = True
+                        yield Piece(new)
+                case "run_ended":
+                    async for happening in _ending(event.data, text, wants_json, list(images)[:MOST_IMAGES]):
+                        yield happening
+                    return
+                case "page_read":
+                    images.update(dict.fromkeys(image["url"] for image in event.data.get("images", ()) if image.get("url")))
+            if not writing:  # the answer has begun: whoever reads it can no longer be told of thoughts
+                for thought in thoughts.of(event):
+                    yield thought
+    raise _cut_off()
+
+
+async def _ending(data: dict[str, Any], text: AnswerText, wants_json: bool, images: list[str]) -> AsyncGenerator[Happening, None]:
+    if data.get("outcome") != "finished" or not data.get("answer"):
+        raise _failure(data)
+    answer = ResearchAnswer(**data["answer"])
+    if wants_json:
+        content = _json(answer)
+        yield Piece(content)
+        whole = [Citation(0, len(content), reference) for reference in answer.references]
+        yield Completion("json", content, whole, answer, images)
+        return
+    rest = text.finish(answer.text)
+    notes, citations = text.cite(answer.references)
+    for piece in (rest, notes):
+        if piece:
+            yield Piece(piece)
+    yield Completion("text", text.content, citations, answer, images)
+
+
+def _json(answer: ResearchAnswer) -> str:
+    """The answer as JSON. Raises `StructuredOutputFailed`: what is not JSON is never passed off as such."""
+    cause = answer.json_error or ("" if answer.json_text else "the run made none")
+    if not cause:
+        try:
+            json.loads(answer.json_text)
+        except (ValueError, RecursionError):
+            cause = "the run made a text that is not JSON"
+    if cause:
+        raise StructuredOutputFailed(
+            f"The answer could not be given as JSON of the schema: {cause}", field="response_format", usage=answer.usage
+        )
+    return answer.json_text
+
+
+def _failure(data: dict[str, Any]) -> DeepSearchError:
+    outcome, message = data.get("outcome"), data.get("message", "")
+    error: DeepSearchError
+    if outcome == "cancelled":
+        error = RunCancelled(message or "The run was cancelled.")
+    elif outcome == "interrupted":
+        error = StageUnavailable(message or "The run was interrupted; it can be resumed.")
+    else:
+        error = from_code(data.get("code", ""), message or "The run ended without an answer.")
+    if data.get("answer"):
+        error.usage = ResearchAnswer(**data["answer"]).usage
+    return error
+
+
+def _cut_off() -> StageUnavailable:
+    return StageUnavailable("The controller ended the run's events before the run had ended; is it running?")
