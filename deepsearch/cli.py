@@ -206,8 +206,10 @@ def _watch() -> Watch:
 async def _ask(request: ResearchRequest, host: str | None, watch: Watch) -> RunEnded | None:
     if host is not None:
         from deepsearch.client import DeepSearchClient
+        from deepsearch.configuration import load_settings
 
-        async with DeepSearchClient(host) as client, aclosing(client.stream(request)) as events:
+        key = load_settings().deepsearch_api_key
+        async with DeepSearchClient(host, key.get_secret_value() if key else None) as client, aclosing(client.stream(request)) as events:
             return await watch.follow(events)
     from deepsearch.configuration import load_settings
 
@@ -352,7 +354,10 @@ def mcp(
     from deepsearch.configuration import load_settings
     from deepsearch.mcp import serve
 
-    asyncio.run(serve(load_settings, host, corpus))
+    try:
+        asyncio.run(serve(load_settings, host, corpus))
+    except KeyboardInterrupt:  # before there was anything to stop
+        return INTERRUPTED
     return 0
 
 

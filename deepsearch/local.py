@@ -38,7 +38,7 @@ class LocalDeepSearch:
 
         settings = settings or get_settings()
         self.journal: Journal = create_journal(settings)
-        self._stages = LocalStages(
+        self.stages = LocalStages(
             {
                 "query_planner": QueryPlanner(settings=settings),
                 "jina_searcher": JinaSearcher(settings=settings),
@@ -48,7 +48,7 @@ class LocalDeepSearch:
                 "answer_finalizer": AnswerFinalizer(settings=settings),
             }
         )
-        self._research = Research(self._stages, self.journal, settings)
+        self.research = Research(self.stages, self.journal, settings)
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,7 +58,7 @@ class LocalDeepSearch:
 
     async def close(self) -> None:
         """Release what the stages and the journal hold."""
-        await self._stages.close()
+        await self.stages.close()
         await self.journal.close()
 
     async def ask(self, request: ResearchRequest) -> ResearchAnswer:
@@ -67,8 +67,8 @@ class LocalDeepSearch:
 
     def stream(self, request: ResearchRequest) -> AsyncGenerator[ResearchEvent, None]:
         """The run's events as they happen, the last one being `run_ended`. Closing it early interrupts the run, which is kept."""
-        return self._research.run(request)
+        return self.research.run(request)
 
     def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
         """The rest of an interrupted run; of one that has ended, its end. Raises `RunNotFound`."""
-        return self._research.resume(run_id)
+        return self.research.resume(run_id)

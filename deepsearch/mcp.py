@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
-import httpx
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from docarray import BaseDoc, DocList
 from mcp import types
@@ -25,13 +22,13 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from typing_extensions import Self
 
-from deepsearch.client import DeepSearchClient, _http_error, _server_sent_events
+from deepsearch.flow_calls import FlowCalls
 from deepsearch.indexing import corpus_of, index_folder, with_corpus
 from deepsearch.local import LocalDeepSearch
 from gateway.mcp.in_flight import InFlight
 from gateway.mcp.runs import Calls
 from gateway.mcp.server import STDIO_SESSION, create_server
-from schemas.errors import DeepSearchError, StageUnavailable, from_wire
+from schemas.errors import DeepSearchError, SearchError
 from schemas.events import ResearchEvent
 from schemas.reading import Page
 from schemas.research import PageQuery, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
@@ -45,6 +42,7 @@ Message = SessionMessage | Exception
 LAST_ANSWERS_SECONDS = 1.0
 """How long requests may still be answered after the client has closed stdin; most clients end this process after two seconds."""
 _CALL_SECONDS = 120.0
+_INDEXING_SECONDS = 30.0
 _CHUNK_BYTES = 65_536
 
 
@@ -57,7 +55,9 @@ async def serve(settings: Callable[[], Settings], host: str | None, corpus: Path
     incoming, outgoing = _take_standard_streams()
     async with AsyncExitStack() as stack:
         if host is not None:
-            calls: Calls = await stack.enter_async_context(FlowCalls(host))
+            flow = FlowCalls(host, key.get_secret_value() if (key := settings().deepsearch_api_key) else None)
+            stack.push_async_callback(flow.close)
+            calls: Calls = flow
         else:
             calls = await stack.enter_async_context(LocalCalls(settings(), corpus))
         with anyio.CancelScope() as scope:
@@ -115,13 +115,14 @@ class _Out:
         self._gone = gone
 
     async def write(self, text: str) -> None:
-        await self._file.write(text)
-
-    async def flush(self) -> None:
         try:
+            await self._file.write(text)
             await self._file.flush()
         except BrokenPipeError:
             self._gone()
+
+    async def flush(self) -> None:
+        """Nothing is left to do: `write` has sent everything."""
 
 
 async def _converse(calls: Calls, lines: Any, out: Any, scope: anyio.CancelScope) -> None:
@@ -202,7 +203,7 @@ class LocalCalls:
         folder = corpus_of(str(corpus or ""), settings)
         self._settings = with_corpus(settings, folder) if folder is not None else settings
         self._local = LocalDeepSearch(self._settings)
-        self._research, self._stages = self._local._research, self._local._stages
+        self._research, self._stages = self._local.research, self._local.stages
         self._tasks: set[asyncio.Task[None]] = set()
         self._endpoints: dict[str, Callable[[Any], Awaitable[BaseDoc]]] = {
             "/submit": self._submit,
@@ -211,8 +212,7 @@ class LocalCalls:
             "/cancel": self._cancel,
             "/page": self._page,
         }
-        if folder is not None:
-            self._keep(self._index(folder))
+        self._indexing = None if folder is None else self._keep(self._index(folder))
 
     async def __aenter__(self) -> Self:
         return self
@@ -226,6 +226,8 @@ class LocalCalls:
 
     async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
         """See `gateway.mcp.runs.Calls`."""
+        if endpoint in ("/search", "/submit"):
+            await self._wait_for_documents()
         if endpoint not in self._endpoints:
             return await self._stages.call(endpoint, request, returns, timeout=_CALL_SECONDS)
         answer = await self._endpoints[endpoint](request)
@@ -259,16 +261,24 @@ class LocalCalls:
     async def _page(self, query: PageQuery) -> Page:
         return await self._local.journal.page(query.run_id, query.page_id)
 
+    async def _wait_for_documents(self) -> None:
+        """Indexing goes on while the client already talks; only what searches waits for it. Raises `SearchError` when it takes long."""
+        if self._indexing is not None:
+            _, pending = await asyncio.wait({self._indexing}, timeout=_INDEXING_SECONDS)
+            if pending:
+                raise SearchError("the documents are still being indexed; try again in a minute, or run `deepsearch index` beforehand")
+
     async def _index(self, folder: Path) -> None:
         try:
             await index_folder(folder, self._settings)
         except DeepSearchError as error:
             logger.warning("the documents could not be indexed: %s", error)
 
-    def _keep(self, work: Any) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _finish(events: AsyncGenerator[ResearchEvent, None]) -> None:
@@ -278,103 +288,3 @@ async def _finish(events: AsyncGenerator[ResearchEvent, None]) -> None:
                 pass
     except DeepSearchError:
         logger.exception("a run stopped")
-
-
-class FlowCalls:
-    """The endpoints of a running Flow, over gRPC or HTTP. Failures are raised as errors of `schemas.errors`."""
-
-    def __init__(self, host: str) -> None:
-        """`host` is `grpc://host:port` or `http(s)://host:port`. Raises `InvalidRequest` when it is neither."""
-        self._client = DeepSearchClient(host)
-        self._address = host.rstrip("/")
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(330.0, connect=10.0))
-        self._channel: Any = None
-
-    async def __aenter__(self) -> Self:
-        if urlsplit(self._address).scheme == "grpc":
-            from jina.serve.networking.utils import get_grpc_channel  # noqa: PLC0415
-
-            self._channel = get_grpc_channel(urlsplit(self._address).netloc, asyncio=True)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._http.aclose()
-        if self._channel is not None:
-            await self._channel.close()
-
-    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
-        """See `gateway.mcp.runs.Calls`."""
-        if self._channel is not None:
-            return await self._call_grpc(endpoint, request, returns)
-        try:
-            response = await self._http.post(self._address + endpoint, json={"data": [_body(request)]})
-        except httpx.TransportError as error:
-            raise StageUnavailable(self._client._unreachable(str(error) or type(error).__name__)) from error
-        if response.status_code != httpx.codes.OK:
-            raise _http_error(response.status_code, response.text, self._address)
-        return returns.model_validate(response.json()["data"][0])
-
-    async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncIterator[Result]:
-        """See `gateway.mcp.runs.Calls`."""
-        pieces: Any = self._stream_http if self._channel is None else self._stream_grpc
-        async with aclosing(pieces(endpoint, request, returns)) as found:
-            async for piece in found:
-                yield piece
-
-    async def _stream_http(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncGenerator[Result, None]:
-        try:
-            async with self._http.stream("GET", self._address + endpoint, json=_body(request)) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise _http_error(response.status_code, (await response.aread()).decode(errors="replace"), self._address)
-                async for kind, data in _server_sent_events(response.aiter_lines()):
-                    if kind == "error":
-                        raise _http_error(response.status_code, data, self._address)
-                    if kind == "update":
-                        yield returns.model_validate_json(data)
-        except httpx.TransportError as error:
-            raise StageUnavailable(self._client._unreachable(str(error) or type(error).__name__)) from error
-
-    async def _call_grpc(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
-        from grpc.aio import AioRpcError  # noqa: PLC0415
-        from jina.proto.jina_pb2_grpc import JinaSingleDataRequestRPCStub  # noqa: PLC0415
-        from jina.types.request.data import DataRequest  # noqa: PLC0415
-
-        kind: Any = type(request)
-        message = DataRequest()
-        message.header.exec_endpoint = endpoint
-        message.document_array_cls = DocList[kind]
-        message.data.docs = DocList[kind]([request])
-        try:
-            response = await JinaSingleDataRequestRPCStub(self._channel).process_single_data(message)
-        except AioRpcError as error:
-            raise self._client._status_error(error.code().name, " ".join((error.details() or "").split())) from error
-        response.document_array_cls = DocList[returns]  # type: ignore[valid-type]
-        answer: Result = response.docs[0]
-        return answer
-
-    async def _stream_grpc(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncGenerator[Result, None]:
-        from grpc.aio import AioRpcError  # noqa: PLC0415
-        from jina.proto.jina_pb2 import StatusProto  # noqa: PLC0415
-        from jina.proto.jina_pb2_grpc import JinaSingleDocumentRequestRPCStub  # noqa: PLC0415
-        from jina.types.request.data import SingleDocumentRequest  # noqa: PLC0415
-
-        message = SingleDocumentRequest()
-        message.header.exec_endpoint = endpoint
-        message.document_cls = type(request)
-        message.data.doc = request
-        call = JinaSingleDocumentRequestRPCStub(self._channel).stream_doc(message)
-        try:
-            async for response in call:
-                status = response.header.status
-                if status.code == StatusProto.ERROR:
-                    raise from_wire(status.exception.name, list(status.exception.args), status.description)
-                yield returns.from_protobuf(response.document)
-        except AioRpcError as error:
-            raise self._client._status_error(error.code().name, " ".join((error.details() or "").split())) from error
-        finally:
-            call.cancel()
-
-
-def _body(request: BaseDoc) -> Any:
-    """The request as JSON, without document ids and without what has its default."""
-    return json.loads(request.model_dump_json(exclude_defaults=True, exclude={"id"}))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jina import Flow
 
 FLOW_FILE = "flow.yml"
+_CLOSING_SECONDS = 5.0
+"""What a process needs to close its connections after its calls have finished."""
 
 
 def serve(settings: Settings, flow_file: Path | None = None) -> int:
@@ -62,8 +64,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
                   f"HTTP on {scheme}://{settings.deepsearch_host}:{settings.deepsearch_http_port}", flush=True)  # fmt: skip
             stop.wait()
         finally:
-            _forget_dead(flow)
-            flow.close()
+            _stop(flow, settings.drain_seconds)
     return 0
 
 
@@ -144,6 +145,7 @@ def _reported_failures() -> Iterator[Any]:
             failures.put(f"{self.args.name} did not start: {' '.join(str(error).split()) or type(error).__name__}")
             raise
         sys.stdout = sys.stderr  # from now on the child's log is of interest
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal, and they have to stop in order
 
     AsyncNewLoopRuntime.async_setup = reporting_setup
     try:
@@ -163,10 +165,32 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _stop(flow: Flow, drain_seconds: float) -> None:
+    """Stop the Flow from the door inwards: whoever calls others goes before them, so that what is in flight can finish."""
+    for name in ("gateway", "controller"):
+        pods = _pods(flow, name)
+        for pod in pods:
+            pod.worker.terminate()
+        for pod in pods:
+            pod.worker.join(drain_seconds + _CLOSING_SECONDS)
+    _forget_dead(flow)
+    flow.close()
+
+
+def _pods(flow: Flow, name: str) -> list[Any]:
+    """The processes of one node of the Flow; none when there is no such node."""
+    found = [deployment for node, deployment in flow if node == name]
+    return [
+        pod
+        for deployment in found
+        for pod in [*(pod for shard in (deployment.shards or {}).values() for pod in shard._pods), deployment.gateway_pod]
+        if pod is not None
+    ]
+
+
 def _forget_dead(flow: Flow) -> None:
     """Tell jina which of its processes are dead; it would wait a minute for each of them to shut down."""
-    for _, deployment in flow:
-        pods = [pod for shard in (deployment.shards or {}).values() for pod in shard._pods]
-        for pod in [*pods, *filter(None, [deployment.gateway_pod])]:
+    for name, _ in flow:
+        for pod in _pods(flow, name):
             if not pod.worker.is_alive():
                 pod.is_shutdown.set()

@@ -40,7 +40,9 @@ async def abort(context: grpc.aio.ServicerContext, error: DeepSearchError) -> No
     A status and not jina's response header: every gRPC client understands it, and `jina.Client` raises an exception whose
     message is that line, where the header would give it a printed protobuf with our stack trace.
     """
-    await context.abort(getattr(grpc.StatusCode, error.grpc_status), str(error))
+    seconds = getattr(error, "retry_after", None)
+    trailing = (("retry-after", str(seconds)),) if seconds is not None else ()
+    await context.abort(getattr(grpc.StatusCode, error.grpc_status), str(error), trailing)
     raise AssertionError("abort raises")
 
 
@@ -73,10 +75,6 @@ def install(app: FastAPI) -> None:
         elif message == "Method Not Allowed":
             message = f"{request.url.path} does not take {request.method}; /docs says what it takes."
         return _response(error.status_code, message_code(error.status_code), message, headers=error.headers)
-
-    @app.exception_handler(Exception)
-    async def _(request: Request, error: Exception) -> JSONResponse:
-        return _response(500, "internal", "The gateway failed; its log says how.")
 
 
 def message_code(status: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from collections.abc import AsyncIterator
@@ -19,9 +20,18 @@ from jina.types.request.data import DataRequest, SingleDocumentRequest
 import gateway.errors
 import gateway.health
 import gateway.jobs
+import gateway.mcp
+import gateway.metrics
+import gateway.openai
+import gateway.page
 import gateway.streams
+import gateway.websocket
 from gateway.calls import StageCalls
-from gateway.jina_patches import EndpointStreamer
+from gateway.guard import connections, http, rpc
+from gateway.guard.access import Access
+from gateway.guard.limits import CallerLimits
+from gateway.guard.runs import GuardedStreamer, Runs
+from gateway.guard.tls import certificate
 from schemas.errors import DeepSearchError
 from schemas.settings import get_settings
 
@@ -29,11 +39,14 @@ from schemas.settings import get_settings
 class RequestHandler(GatewayRequestHandler):
     """Answers gRPC calls. A failure ends the call with its gRPC status and one line."""
 
-    streamer: EndpointStreamer
+    streamer: GuardedStreamer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        EndpointStreamer.adopt(self.streamer)
+        self.stopping = asyncio.Event()
+        settings = get_settings()
+        self.access, self.limits = Access(settings), CallerLimits(settings)
+        GuardedStreamer.guard(self.streamer, Runs(settings, self.limits))
 
     async def stream(
         self, request_iterator: AsyncIterator[DataRequest], context: Any = None, *_: Any, **__: Any
@@ -104,11 +117,30 @@ class Http(HTTPServer):
             warnings.filterwarnings("ignore", message="Valid config keys have changed in V2")
             app: FastAPI = super().app
         app.router.on_shutdown.clear()  # jina's hook closes the connections to the stages, which gRPC calls may still use
+        app.state.stopping = self._request_handler.stopping
         gateway.errors.install(app)
         gateway.streams.install(app, self.streamer)
+        gateway.websocket.install(app, self.streamer)
         gateway.jobs.install(app, StageCalls(self.streamer))
+        gateway.openai.install(app, StageCalls(self.streamer))
+        gateway.mcp.install(app, StageCalls(self.streamer))
+        gateway.page.install(app)
         gateway.health.install(app, addresses(self.runtime_args))
+        gateway.metrics.install(app)
+        handler = self._request_handler
+        http.install(app, get_settings(), handler.access, handler.limits)
         return app
+
+
+class Grpc(GRPCServer):
+    """The gRPC side: jina's services, reflection and health."""
+
+    def __init__(self, grpc_server_options: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        options = {**rpc.server_options(get_settings()), **(grpc_server_options or {})}
+        super().__init__(grpc_server_options=options, **kwargs)
+        handler = self._request_handler
+        guard = rpc.RpcGuard(handler.access, handler.limits)
+        self.grpc_tracing_server_interceptors: list[Any] = [guard, *(self.grpc_tracing_server_interceptors or ())]
 
 
 class ResearchGateway(CompositeGateway):
@@ -116,10 +148,13 @@ class ResearchGateway(CompositeGateway):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "req_handler_cls": RequestHandler})
-        # a stopping server lets its calls finish, but not forever
-        drain = {"timeout_graceful_shutdown": int(get_settings().drain_seconds)}
+        settings = get_settings()
+        connections.allow_connections()
+        files = certificate(settings)
+        web = connections.server_options(settings, files)
+        tls = {"ssl_certfile": files.chain, "ssl_keyfile": files.key} if files else {}
         self.servers = [
-            Http(**server, uvicorn_kwargs=drain) if str(server["runtime_args"]["protocol"]).lower() == "http" else GRPCServer(**server)
+            Http(**server, uvicorn_kwargs=web) if str(server["runtime_args"]["protocol"]).lower() == "http" else Grpc(**{**server, **tls})
             for server in self._server_kwargs
         ]
 
@@ -131,5 +166,6 @@ class ResearchGateway(CompositeGateway):
 
     async def shutdown(self) -> None:
         """Drain both servers, then close the connections to the stages, which both use."""
+        self._request_handler.stopping.set()
         await super().shutdown()
         await self._request_handler.close()

@@ -60,7 +60,7 @@ def install(app: FastAPI, stages: StageCalls) -> None:
         after, offset = _position(last_event_id)
         following = stages.stream("/events", RunQuery(run_id=run_id, after=after, after_offset=offset), ResearchEvent)
         await stages.call("/run", RunQuery(run_id=run_id), RunReport)  # an unknown run has its status before the stream begins
-        return sse.response(_frames(following))
+        return sse.response(sse.until(_frames(following), app.state.stopping))
 
     @app.get("/v1/research/{run_id}/pages/{page_id}", tags=_TAGS, summary="A page as it was read in a run")
     async def page(run_id: RunId, page_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]) -> Page:

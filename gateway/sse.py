@@ -41,6 +41,27 @@ async def with_heartbeat(frames: AsyncGenerator[bytes, None], seconds: float = H
         await frames.aclose()
 
 
+async def until(frames: AsyncGenerator[bytes, None], stopping: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    """The frames until `stopping` is set: for streams that can be taken up again, which no stop of the gateway has to wait for."""
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        while not stopping.is_set():
+            coming = asyncio.ensure_future(anext(frames))
+            await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+                return
+            try:
+                current = coming.result()
+            except StopAsyncIteration:
+                return
+            yield current
+    finally:
+        stopped.cancel()
+        await frames.aclose()
+
+
 def response(frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
     """The HTTP response that carries `frames`, unbuffered and uncached."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

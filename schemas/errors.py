@@ -2,10 +2,17 @@
 
 DeepSearchError
 ├── InvalidRequest           the caller's request cannot be served as it stands; names the field
-│   └── RunNotFound          no run has that id
+│   ├── RunNotFound          no run has that id
+│   ├── TooLarge             the request has more bytes than are taken
+│   └── TooSlow              the request did not arrive in time
 ├── ConfigurationError       a setting is missing or wrong; names the setting
 │   └── CorpusError          the corpus folder is missing, empty or unreadable
 ├── Unauthorized             the caller's key is missing or wrong
+│   └── Forbidden            the caller is known for what it is, and may not ask
+├── LimitReached             the caller has used up one of its limits
+│   ├── TooManyRequests      in a minute
+│   ├── TooManyRuns          under way
+│   └── QuotaUsed            tokens of the day
 ├── BudgetExceeded           the call does not fit what is left of the budget and was not made
 ├── DeadlineExceeded         the time allowed is over
 ├── UpstreamError            something outside failed
@@ -21,6 +28,8 @@ DeepSearchError
 │   └── NotRecorded          a replay needs an answer that was never recorded
 ├── SandboxError             generated code failed, or ran out of time or memory
 ├── StageUnavailable         a stage of the Flow cannot be reached
+│   └── Overloaded           as many runs are under way and waiting as are taken
+│       └── ClientLeft       nobody waits any more
 ├── JournalError             the journal cannot be read or written
 └── CacheError               the cache cannot be read or written
 
@@ -46,9 +55,11 @@ class DeepSearchError(Exception):
     grpc_status: ClassVar[str] = "INTERNAL"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, field: str | None = None, usage: Usage | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, usage: Usage | None = None, retry_after: int | None = None) -> None:
         self.message = message
         self.field = field
+        self.retry_after = retry_after
+        """Seconds after which it is worth trying again, None when that is not known."""
         self.usage = usage or Usage()
         # jina carries `args` across processes, as strings; `from_wire` reads them back.
         super().__init__(message, field or "", self.usage.model_dump_json())
@@ -69,6 +80,18 @@ class RunNotFound(InvalidRequest):
     code, http_status, grpc_status = "run_not_found", 404, "NOT_FOUND"
 
 
+class TooLarge(InvalidRequest):
+    """The request has more bytes than are taken."""
+
+    code, http_status, grpc_status = "too_large", 413, "RESOURCE_EXHAUSTED"
+
+
+class TooSlow(InvalidRequest):
+    """The request did not arrive in time."""
+
+    code, http_status, grpc_status = "too_slow", 408, "DEADLINE_EXCEEDED"
+
+
 class ConfigurationError(DeepSearchError):
     """A setting is missing or wrong; `field` names it."""
 
@@ -85,6 +108,36 @@ class Unauthorized(DeepSearchError):
     """The caller's key is missing or wrong."""
 
     code, http_status, grpc_status, exit_code = "unauthorized", 401, "UNAUTHENTICATED", 2
+
+
+class Forbidden(Unauthorized):
+    """The caller is known for what it is, and may not ask."""
+
+    code, http_status, grpc_status = "forbidden", 403, "PERMISSION_DENIED"
+
+
+class LimitReached(DeepSearchError):
+    """The caller has used up one of its limits; `retry_after` says when there is room again."""
+
+    code, http_status, grpc_status = "limit_reached", 429, "RESOURCE_EXHAUSTED"
+
+
+class TooManyRequests(LimitReached):
+    """More requests in a minute than one caller may make."""
+
+    code = "too_many_requests"
+
+
+class TooManyRuns(LimitReached):
+    """More runs under way than one caller may have."""
+
+    code = "too_many_runs"
+
+
+class QuotaUsed(LimitReached):
+    """The tokens of the day are used up."""
+
+    code = "daily_tokens_used"
 
 
 class BudgetExceeded(DeepSearchError):
@@ -175,6 +228,18 @@ class StageUnavailable(DeepSearchError):
     """A stage of the Flow cannot be reached."""
 
     code, http_status, grpc_status = "stage_unavailable", 503, "UNAVAILABLE"
+
+
+class Overloaded(StageUnavailable):
+    """As many runs are under way and waiting as the gateway takes."""
+
+    code = "overloaded"
+
+
+class ClientLeft(Overloaded):
+    """Nobody waits any more."""
+
+    code = "client_left"
 
 
 class JournalError(DeepSearchError):

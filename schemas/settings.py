@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     )
     deepsearch_key_runs: int = Field(16, ge=1, description="Runs that one key, or one address without a key, may have under way.")
     deepsearch_key_daily_tokens: int = Field(0, ge=0, description="Tokens that the runs of one key may use in a day (UTC); 0: no limit.")
+    deepsearch_api_key: Optional[SecretStr] = Field(
+        None, description="Key that `deepsearch ask --host` and `deepsearch mcp --host` send to the Flow."
+    )
     deepsearch_max_runs: int = Field(64, ge=1, description="Runs under way at the gateway; more have to wait.")
     deepsearch_max_waiting: int = Field(64, ge=0, description="Runs that may wait for their turn; more are refused with 503.")
     deepsearch_max_body_bytes: int = Field(30_000_000, ge=1_000, description="Largest request body, in bytes.")

@@ -54,6 +54,27 @@ class Served:
         return f"http://127.0.0.1:{self.settings['DEEPSEARCH_HTTP_PORT']}"
 
 
+@contextmanager
+def flow_of(settings: dict[str, str], told: Path) -> Iterator[subprocess.Popen[str]]:
+    """A Flow that is ready; stopped by SIGTERM in the end, unless it has been already."""
+    with told.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
+            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("DeepSearch is ready"), told.read_text()
+            yield process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(40) == 0
+            assert processes_of(process.pid) == []
+        finally:
+            for number in processes_of(process.pid):
+                os.kill(number, signal.SIGKILL)
+            process.communicate()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
@@ -73,23 +94,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "JINA_SEARCH_URL": upstream.search_url,
             "JINA_READER_URL": upstream.reader_url,
         }
-        log = (home / "log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("DeepSearch is ready"), (home / "log").read_text()
+        with flow_of(settings, home / "log") as process:
             yield Served(process, settings, upstream)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-            assert processes_of(process.pid) == []
-        finally:
-            for number in processes_of(process.pid):
-                os.kill(number, signal.SIGKILL)
-            process.communicate()
-            log.close()
         told = (home / "log").read_text()
         assert "very-secret" not in told and "Traceback" not in told, told
 
@@ -283,3 +289,32 @@ async def test_a_dead_page_reader_loses_nothing(served: Served) -> None:
         ready = await client.get(f"{served.http}/health/ready")
     readers = ready.json()["stages"]["page_reader"]
     assert (ready.status_code, readers) == (200, {f"127.0.0.1:{dead}": False, f"127.0.0.1:{alive}": True})
+
+
+async def test_a_job_outlives_the_flow_that_began_it(tmp_path: Path) -> None:
+    """A clean stop interrupts it, cuts its model call and ends the streams that follow it; the next Flow goes on with it."""
+    with ScriptedServer() as upstream:
+        add_session(upstream)
+        settings = free_port_settings() | {
+            "PATH": os.environ["PATH"], "HOME": str(tmp_path), "DEEPSEARCH_HOME": str(tmp_path), "DRAIN_SECONDS": "10",
+            "OPENAI_BASE_URL": upstream.llm_url, "OPENAI_API_KEY": "sk", "LLM_MODEL": "scripted", "USE_DUCKDUCKGO": "false",
+            "JINA_SEARCH_URL": upstream.search_url, "JINA_READER_URL": upstream.reader_url,
+        }  # fmt: skip
+        url = f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}/v1/research"
+        upstream.llm.script(lambda request: Delay(60, reply(request)))
+        async with httpx.AsyncClient() as client:
+            with flow_of(settings, tmp_path / "log"):
+                begun = await client.post(url, json={"question": QUESTION, "run_id": "job", "no_direct_answer": True})
+                assert begun.status_code == 202
+                assert await asyncio.to_thread(upstream.wait_for_requests, 1)
+                followed = asyncio.create_task(client.get(f"{url}/job/events"))
+                while (await client.get(f"{url}/job")).json()["run"]["state"] != "running":
+                    pass
+            assert (await followed).text.count("event: ") >= 2, "the stream ends with the Flow, cleanly"
+            upstream.llm.script(reply)
+            with flow_of(settings, tmp_path / "log"):
+                events = (await client.get(f"{url}/job/events", timeout=60)).text
+                report = (await client.get(f"{url}/job")).json()
+        assert "event: run_resumed" in events and report["run"]["state"] == "finished"
+        check_answer(ResearchAnswer(**report["answer"]))
+    assert "Traceback" not in (tmp_path / "log").read_text()

@@ -39,10 +39,11 @@ def free_ports(number: int) -> list[int]:
 
 
 def free_port_settings() -> dict[str, str]:
-    """Every port of the Flow as environment variables, all free."""
+    """Every port of the Flow as environment variables, all free; and tests may ask as often as they like."""
     ports = iter(free_ports(len(STAGE_PORTS) + 4))
     settings = {f"DEEPSEARCH_{name}_PORT": str(next(ports)) for name in ("GRPC", "HTTP", *STAGE_PORTS)}
-    return settings | {"DEEPSEARCH_PAGE_READER_PORTS": f"{next(ports)},{next(ports)}"}
+    limit = {"DEEPSEARCH_KEY_REQUESTS_PER_MINUTE": "1000000"}
+    return settings | {"DEEPSEARCH_PAGE_READER_PORTS": f"{next(ports)},{next(ports)}"} | limit
 
 
 def start(code: str, *arguments: str, home: Path, **environment: str) -> subprocess.Popen[str]:

@@ -1,0 +1,25 @@
+"""The request that is being served: whose it is, and whether anybody still waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from schemas.errors import DeepSearchError
+
+
+@dataclass
+class Call:
+    """One HTTP request, WebSocket or gRPC call."""
+
+    caller: str
+    """The caller's name, as `Access.caller` gives it."""
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns when the client has gone; None where a client that leaves cancels the work by itself."""
+    refusal: DeepSearchError | None = None
+    """Why a run was refused, for what the response says beside it."""
+
+
+CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)
+"""None: the gateway's own business."""

@@ -1,0 +1,274 @@
+"""The runs that pass through the gateway, whichever protocol asked for them: their places, their limits, their tokens.
+
+Every call to a stage goes through the streamer, so here is the one place where nothing can be forgotten. A run that streams,
+or is waited for, holds its place as long as its call; a job's run goes on in the controller, so the gateway follows its events
+until it ends. What is not seen: runs of other gateways, jobs begun before this gateway's start, and what a run of a client
+that left spends after the gateway has asked for its report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import ExitStack, aclosing
+from typing import Any, cast
+
+from docarray import DocList
+from docarray.proto import DocProto, NodeProto
+from jina.serve.runtimes.gateway.streamer import GatewayStreamer
+
+from gateway import metrics
+from gateway.calls import StageCalls
+from gateway.guard.admission import Admission
+from gateway.guard.call import CURRENT, Call
+from gateway.guard.limits import CallerLimits
+from gateway.jina_patches import EndpointStreamer
+from schemas.errors import ClientLeft, DeepSearchError, InvalidRequest
+from schemas.events import ResearchEvent
+from schemas.research import RunQuery, RunReport
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+RUNS = frozenset({"/research", "/research/stream", "/resume"})
+"""Endpoints whose call is as long as the run."""
+JOBS = frozenset({"/submit"})
+"""Endpoints that begin a run which goes on by itself."""
+
+_GATEWAY = "gateway"
+_ONLY_THE_END = 2**31 - 1
+
+
+class Runs:
+    """Gives each run its place, and counts what it spends."""
+
+    def __init__(self, settings: Settings, limits: CallerLimits) -> None:
+        self.limits = limits
+        self._admission = Admission(settings)
+        metrics.RUNS.set_function(lambda: self._admission.under_way)
+        metrics.WAITING.set_function(lambda: self._admission.waiting)
+
+    async def enter(self) -> ExitStack:
+        """A place for a run of the current caller; closing it gives it back.
+
+        Waits when all are taken. Raises `LimitReached`, `Overloaded` when too many wait already, or `ClientLeft`.
+        """
+        call = CURRENT.get() or Call(_GATEWAY)
+        with ExitStack() as held:
+            try:
+                self.limits.begin_run(call.caller)
+                held.callback(self.limits.end_run, call.caller)
+                await self._wait(call)
+            except DeepSearchError as error:
+                call.refusal = error
+                metrics.REFUSED.labels(error.code).inc()
+                raise
+            held.callback(self._admission.leave)
+            begun = time.monotonic()
+            held.callback(lambda: metrics.RUN_SECONDS.observe(time.monotonic() - begun))
+            return held.pop_all()
+
+    async def _wait(self, call: Call) -> None:
+        if call.left is None:
+            await self._admission.enter()
+            return
+        entering, leaving = asyncio.ensure_future(self._admission.enter()), asyncio.ensure_future(call.left())
+        try:
+            await asyncio.wait({entering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not entering.done():
+                raise ClientLeft("The client left before its run's turn came.", retry_after=1)
+            entering.result()
+        except BaseException:
+            if entering.done() and not entering.cancelled() and entering.exception() is None:
+                self._admission.leave()  # the place came at the moment of a cancellation
+            raise
+        finally:
+            for task in (entering, leaving):
+                task.cancel()
+            await asyncio.gather(entering, leaving, return_exceptions=True)
+
+    def spend(self, caller: str, tokens: int, run_id: str = "") -> None:
+        """Count tokens that a caller's run, or stage, has used."""
+        metrics.TOKENS.inc(self.limits.spend(caller, tokens, run_id))
+
+
+class GuardedStreamer(EndpointStreamer):
+    """A streamer that asks for a place before a run, and counts what every answer says was spent."""
+
+    runs: Runs
+    _tasks: set[asyncio.Task[None]]
+
+    @classmethod
+    def guard(cls, streamer: GatewayStreamer, runs: Runs) -> None:
+        """Make jina's own streamer one of these."""
+        cls.adopt(streamer)
+        assert isinstance(streamer, cls)
+        streamer.runs, streamer._tasks = runs, set()
+
+    async def answers(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """As before; the runs among the requests are answered one after the other, each when it has its place."""
+        source, caller, counted = aiter(requests), caller_name(), 0
+        run: list[Any] = []
+        refused: list[DeepSearchError] = []
+
+        async def others() -> AsyncIterator[Any]:
+            """The requests up to the next run. It never raises: jina would wait for ever for the end of an iterator that does."""
+            nonlocal counted
+            async for request in source:
+                counted += 1
+                if counted > 1:  # the first was counted with the call
+                    try:
+                        await self.runs.limits.request(caller)
+                    except DeepSearchError as error:
+                        refused.append(error)
+                        return
+                if request.header.exec_endpoint in RUNS | JOBS:
+                    run.append(request)
+                    return
+                yield request
+
+        while True:
+            async for answer in super().answers(others()):
+                self._spent(caller, answer)
+                yield answer
+            if refused:
+                raise refused[0]
+            if not run:
+                return
+            request = run.pop()
+            async with aclosing(
+                self._run(request.header.exec_endpoint, len(_documents(request)), super().answers(_once(request)))
+            ) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+        """As before, with a place for a run."""
+        docs, endpoint = args[0] if args else kwargs["docs"], kwargs.get("exec_endpoint")
+        is_run = endpoint in RUNS | JOBS
+        if is_run:
+            kwargs["request_size"] = max(1, len(docs))  # one request, whose documents the stage takes one after the other
+        responses = super().stream_docs(*args, return_results=True, **kwargs)
+        guarded = self._run(str(endpoint), len(docs), responses) if is_run else self._counted(responses)
+        async with aclosing(guarded):
+            async for response in guarded:
+                yield response if return_results else response.docs
+
+    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncIterator[Any]:
+        """As before, with a place for a run."""
+        endpoint, caller, run_id, ended = request.header.exec_endpoint, caller_name(), "", False
+        is_run = endpoint in RUNS
+        with await self.runs.enter() if is_run else ExitStack():
+            try:
+                sent: Any = super().rpc_stream_doc(request=request)
+                async with aclosing(sent) as responses:
+                    async for response in responses:
+                        if is_run:
+                            event = response.proto_with_data.document.data
+                            run_id = event["run_id"].text if "run_id" in event else run_id
+                            if "type" in event and event["type"].text == "run_ended":
+                                ended = True
+                                answer = _inner(event["data"], "answer")
+                                self.runs.spend(caller, _tokens(_inner(answer, "usage")), run_id)
+                        elif endpoint != "/events":  # a run's events tell what it spent, but not at whose expense
+                            self._spent_by(caller, response.proto_with_data.document)
+                        yield response
+            finally:
+                if run_id and not ended:
+                    self._later(self._settle(run_id, caller))
+
+    async def close(self) -> None:
+        """Forget the jobs, and close the connections to the stages."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().close()
+
+    async def _run(self, endpoint: str, documents: int, responses: Any) -> AsyncGenerator[Any, None]:
+        """The responses of a call that is a run or begins one, when it has its place."""
+        if endpoint in JOBS and documents > 1:
+            raise InvalidRequest(f"{endpoint} takes one question at a time.", field="data")
+        caller = caller_name()
+        with await self.runs.enter() as held:
+            async with aclosing(self._counted(responses)) as counted:
+                async for response in counted:
+                    if endpoint in JOBS and (found := _documents(response)):
+                        self._later(self._follow(found[0].data["run_id"].text, caller, held.pop_all()))
+                    yield response
+
+    async def _counted(self, responses: Any) -> AsyncGenerator[Any, None]:
+        caller = caller_name()
+        try:
+            async with aclosing(responses):
+                async for response in responses:
+                    self._spent(caller, response)
+                    yield response
+        except DeepSearchError as error:
+            self.runs.spend(caller, error.usage.total_tokens)
+            raise
+
+    def _spent(self, caller: str, response: Any) -> None:
+        for document in _documents(response):
+            self._spent_by(caller, document)
+
+    def _spent_by(self, caller: str, document: DocProto) -> None:
+        if "usage" in document.data:
+            run_id = document.data["run_id"].text if "run_id" in document.data else ""
+            self.runs.spend(caller, _tokens(document.data["usage"]), run_id)
+
+    async def _follow(self, run_id: str, caller: str, held: ExitStack) -> None:
+        """Hold a job's place until its run ends."""
+        with held:
+            try:
+                query = RunQuery(run_id=run_id, after=_ONLY_THE_END)
+                async with aclosing(cast("AsyncGenerator[Any, None]", StageCalls(self).stream("/events", query, ResearchEvent))) as events:
+                    async for _ in events:
+                        pass  # it ends with the run
+            except DeepSearchError as error:
+                logger.warning("the run %s is no longer followed: %s", run_id, error)
+        await self._settle(run_id, caller)
+
+    async def _settle(self, run_id: str, caller: str) -> None:
+        """Count what a run has spent whose end was not seen."""
+        try:
+            report = await StageCalls(self).call("/run", RunQuery(run_id=run_id), RunReport)
+        except DeepSearchError as error:
+            logger.warning("what the run %s has used is not counted: %s", run_id, error)
+        else:
+            self.runs.spend(caller, report.run.total_tokens, run_id)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def caller_name() -> str:
+    """Who asked for what is being done."""
+    call = CURRENT.get()
+    return call.caller if call else _GATEWAY
+
+
+async def _once(request: Any) -> AsyncIterator[Any]:
+    yield request
+
+
+def _documents(message: Any) -> list[DocProto]:
+    """The documents of a jina request or response, as they travel: to look at one field, none is decoded."""
+    return list(message.proto_with_data.data.docs.docs)
+
+
+def _inner(node: NodeProto | None, name: str) -> NodeProto | None:
+    """A field of a document or dictionary, None when there is none."""
+    if node is None:
+        return None
+    kind = node.WhichOneof("content")
+    data = node.doc.data if kind == "doc" else node.dict.data
+    return data[name] if name in data else None  # noqa: SIM401  (`get` of a protobuf map adds what is missing)
+
+
+def _tokens(usage: NodeProto | None) -> int:
+    fields = (_inner(usage, name) for name in ("prompt_tokens", "completion_tokens", "provider_tokens"))
+    return sum(max(0, field.integer) for field in fields if field is not None)
