@@ -31,6 +31,8 @@ def environment(home: str, upstream: int) -> tuple[dict[str, str], int]:
         "JINA_READER_URL": f"http://127.0.0.1:{upstream}/reader/",
         "EMBEDDING_PROVIDER": "none",
         "RERANK_PROVIDER": "none",
+        "USE_DUCKDUCKGO": "false",
+        "SEARCH_PER_MINUTE": "1000000",
         "DEEPSEARCH_KEY_REQUESTS_PER_MINUTE": "1000000",
         "DEEPSEARCH_KEY_RUNS": "64",
     }
