@@ -20,7 +20,13 @@ def published_date(value: object) -> str | None:
             return datetime.strptime(text, form).date().isoformat()
         except ValueError:
             continue
+    moment = internet_time(text)
+    return moment.date().isoformat() if moment else None
+
+
+def internet_time(text: str) -> datetime | None:
+    """The time in `text` as RFC 5322 writes it in mail and HTTP, without a zone when it names none; else None. `text` may be anything."""
     try:
-        return parsedate_to_datetime(text).date().isoformat()
-    except (ValueError, TypeError, IndexError):
+        return parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None

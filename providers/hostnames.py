@@ -13,7 +13,7 @@ def hostname_of(url: str) -> str:
     """The host of `url` in lower case as ASCII, without `www.`; empty for `file:` URLs and for what is not a URL."""
     try:
         return str(can_ada.parse(url).hostname).rstrip(".").removeprefix("www.")
-    except ValueError:
+    except (ValueError, TypeError):  # a lone surrogate is a TypeError
         return ""
 
 

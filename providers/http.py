@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 from pydantic import SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_random_exponential
 from tenacity.stop import stop_any
 
+from providers.content_encoding import ACCEPTED, Body, Damaged, TooLarge, decoder_for
+from providers.dates import internet_time
 from providers.upstream import Failure, Fault, NotAsked, Refusal, Rejection, Upstream
 from schemas.errors import ConfigurationError, UpstreamError
 from schemas.usage import Usage
@@ -64,6 +65,25 @@ class Endpoint:
         """The error for a failed call; `message` continues the service's name."""
         return self.error(f"{self.service} {message}", usage=self.failed_usage)
 
+    def said(self, value: object) -> str:
+        """What a field of its answer says, for a message: one line of at most 200 characters, empty unless `value` is a string.
+
+        Some services repeat in an error the key that they were sent. Such messages are shown, logged and recorded, so
+        the key is taken out, and so is a password in the URL.
+        """
+        text = text_field(value, _ERROR_BODY_BYTES)
+        for secret in self._secrets():  # before the text is cut, which would leave the beginning of a key
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:_REASON_CHARACTERS]
+
+    def _secrets(self) -> list[str]:
+        key = self.headers.get(self.key_header, "").split(" ")[-1]
+        try:
+            password = urlsplit(self.url).password or ""
+        except ValueError:  # no URL: nothing was sent
+            password = ""
+        return sorted(filter(None, {key, password, unquote(password)}), key=len, reverse=True)
+
     async def malformed(self, message: str) -> UpstreamError:
         """The error for the answer just given, which is none: it counts as a failure of the service's own."""
         await self.upstream.retract(Fault(f"sent a malformed body: {message}"))
@@ -86,7 +106,7 @@ class _Limited(Refusal):
 def create_client() -> httpx.AsyncClient:
     """A client for providers, to be kept and closed by its owner: it follows no redirects and keeps its connections."""
     return httpx.AsyncClient(
-        headers={"User-Agent": "deepsearch", "Accept": "application/json"},
+        headers={"User-Agent": "deepsearch", "Accept": "application/json", "Accept-Encoding": ACCEPTED},
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=10.0),  # `_send` limits the whole call
         limits=httpx.Limits(max_connections=256, max_keepalive_connections=32),
@@ -252,14 +272,13 @@ class _Call:
                     if body is None:
                         raise Fault(f"sent more than {self._max_bytes} bytes")
                     return body
-                reason = _reason(await _read(response, _ERROR_BODY_BYTES) or b"")
+                reason = _reason(endpoint, await _error_body(response))
         except httpx.TimeoutException as failure:
             raise _Unavailable("cannot be reached: connecting took too long") from failure
         except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
-            raise _Unavailable(f"cannot be reached: {_one_line(str(failure)) or type(failure).__name__}") from failure
+            raise _Unavailable(f"cannot be reached: {endpoint.said(str(failure)) or type(failure).__name__}") from failure
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
-            kind = Fault if isinstance(failure, httpx.DecodingError) else Failure
-            raise kind(f"cannot be used: {_one_line(str(failure)) or type(failure).__name__}") from failure
+            raise Failure(f"cannot be used: {endpoint.said(str(failure)) or type(failure).__name__}") from failure
         raise _failure(endpoint, request, response, reason)
 
 
@@ -285,12 +304,34 @@ def _failure(endpoint: Endpoint, request: _Request, response: httpx.Response, re
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > max_bytes:
-            return None
+    """The body; None when it is larger than `max_bytes`, as it arrives or decompressed. Raises `Fault` when it cannot be decompressed."""
+    coding = response.headers.get("Content-Encoding", "")
+    decoder = decoder_for(coding)
+    if decoder is None:
+        raise Fault(f"cannot be used: it sent an encoding that was not asked for, {text_field(coding, 50)!r}")
+    body = Body(max_bytes)
+    received = 0
+    try:
+        # Raw, because the client's own decoders make the whole of a small piece at once, however large that becomes.
+        async for piece in response.aiter_raw():
+            received += len(piece)
+            decoder.feed(piece, body)
+            if received > max_bytes:
+                raise TooLarge
+        decoder.finish()
+    except TooLarge:
+        return None
+    except Damaged as error:
+        raise Fault(f"cannot be used: its answer cannot be decompressed, {error}") from error
     return bytes(body)
+
+
+async def _error_body(response: httpx.Response) -> bytes:
+    """The body of an answer whose status says enough; empty when it cannot be read."""
+    try:
+        return await _read(response, _ERROR_BODY_BYTES) or b""
+    except Fault:
+        return b""
 
 
 _backoff = wait_random_exponential(multiplier=0.2, max=5)
@@ -304,13 +345,10 @@ def _pause(state: RetryCallState) -> float:
 
 def _seconds(retry_after: str) -> float | None:
     """Seconds that a Retry-After header asks for, a number or a time; None when there is none."""
-    if retry_after.isdigit():
+    if retry_after.isascii() and retry_after.isdigit():  # other scripts have digits too, not all of which are numbers
         return float(retry_after[:9])
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment.tzinfo else None
+    moment = internet_time(retry_after)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment and moment.tzinfo else None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -328,18 +366,14 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _reason(body: bytes) -> str:
+def _reason(endpoint: Endpoint, body: bytes) -> str:
     """What an error's body says in one of the usual fields, as the end of a message; empty when it says nothing."""
     answer = _object(body) or {}
     said: Any = answer.get("readableMessage") or answer.get("message") or answer.get("detail") or answer.get("error")
     if isinstance(said, dict):
         said = said.get("message") or said.get("detail")
-    line = _one_line(said) if isinstance(said, str) else ""
+    line = endpoint.said(said)
     return f" ({line})" if line else ""
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text_field(text, 4 * _REASON_CHARACTERS).split())[:_REASON_CHARACTERS]
 
 
 def text_field(value: object, characters: int) -> str:

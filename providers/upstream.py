@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OPENED, Context, OpenedState
 
@@ -24,7 +24,7 @@ _LONGEST_PAUSE_SECONDS = 3_600.0
 
 @dataclass(frozen=True)
 class Rate:
-    """At most `requests` in `seconds`, also all at once: a leaky bucket."""
+    """At most `requests` in any `seconds`, also all at once: a sliding window."""
 
     requests: int
     seconds: float
@@ -81,7 +81,8 @@ class Upstream:
         self.policy = policy or Policy()
         rate = self.policy.rate
         self._slots = asyncio.Semaphore(self.policy.at_once) if self.policy.at_once else None
-        self._limiter = AsyncLimiter(rate.requests, rate.seconds) if rate else None
+        self._window = _Window(rate) if rate else None
+        self._queue = asyncio.Lock()
         self._failing = _Circuit(self.policy.failures, self.policy.failing_seconds)
         self._rejecting = _Circuit(None if self.policy.rejected_seconds is None else 1, self.policy.rejected_seconds or 0.0)
         self._paused_until = 0.0
@@ -112,9 +113,9 @@ class Upstream:
         Raises `NotAsked`, here and in `turn`, as soon as it is known that nothing can be sent before the deadline, or when
         the upstream comes to be left alone meanwhile.
         """
-        rate, left = self.policy.rate, deadline - time.monotonic()
-        if rate and self._limiter and not self._limiter.has_capacity() and len(self._waiting) * rate.seconds / rate.requests > left:
-            raise NotAsked(f"has too many requests waiting for their turn ({self.limits})")
+        left = deadline - time.monotonic()
+        if self._window is not None and self._window.seconds_until_free(len(self._waiting)) > max(0.0, left):
+            raise NotAsked(f"has too many requests waiting for their turn ({self.limits})") if self._waiting else self.no_turn()
         if self._slots is None:
             yield
             return
@@ -131,11 +132,18 @@ class Upstream:
 
     async def turn(self, deadline: float) -> None:
         """Before one attempt: waits until the rate allows it and no pause holds; the caller sees to the deadline."""
+        # First come, first served: only the first one watches the clock. Were the rate counted before a pause, all who waited
+        # for its end would be sent at once.
         with self._wait(deadline):
-            if self._limiter is not None:
-                await self._limiter.acquire()
-            while (left := self._paused_until - time.monotonic()) > 0:  # noqa: ASYNC110 - one may be asked for meanwhile
-                await asyncio.sleep(left)
+            async with self._queue:
+                while (left := self._seconds_until_free()) > 0:  # noqa: ASYNC110 - a pause may be asked for meanwhile
+                    await asyncio.sleep(left)
+                if self._window is not None:
+                    self._window.sent()
+
+    def _seconds_until_free(self) -> float:
+        paused = self._paused_until - time.monotonic()
+        return paused if self._window is None else max(paused, self._window.seconds_until_free())
 
     def pause(self, seconds: float) -> None:
         """Send nothing for `seconds`, but an hour at most, because the upstream asked for that."""
@@ -211,6 +219,26 @@ class Upstream:
         if task not in self._called_off:
             self._called_off[task] = reason
             task.cancel()
+
+
+class _Window:
+    """When the last requests that a rate allows were sent: another one may follow once the oldest of them is a period ago."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._sent: deque[float] = deque(maxlen=rate.requests)
+
+    def sent(self) -> None:
+        """A request is sent now."""
+        self._sent.append(time.monotonic())
+
+    def seconds_until_free(self, ahead: int = 0) -> float:
+        """Seconds until a request may be sent, after `ahead` others that go as early as they may; 0 or less for now."""
+        requests, seconds = self._rate.requests, self._rate.seconds
+        periods, place = divmod(ahead, requests)
+        place += len(self._sent) - requests  # of the request that has to be a period ago; negative for none
+        since = time.monotonic() - self._sent[place] if place >= 0 else seconds
+        return max(0.0, seconds - since) + periods * seconds
 
 
 class _Circuit:

@@ -5,30 +5,46 @@ from __future__ import annotations
 import base64
 import binascii
 
+from providers.reader.base import Reading
 from providers.reader.conversion import convert_document
-from providers.reader.pages import page_id
+from providers.reader.pages import normalise_url, page_id
 from schemas.errors import InvalidRequest
-from schemas.reading import Attachment, Page
+from schemas.reading import Attachment, Image, Link, Page
 
 
-async def attached_page(attachment: Attachment, url: str, *, max_bytes: int, timeout_seconds: float) -> Page:
-    """The file as text, under its `attachment:` URL.
+async def attached_page(attachment: Attachment, url: str, *, max_bytes: int, timeout_seconds: float, with_images: bool = False) -> Reading:
+    """The file as text, under its `attachment:` URL, with the links and, `with_images`, the images in it.
 
-    Raises `InvalidRequest` when its content is no base64, and `ReadError` when it cannot be read.
+    Raises `InvalidRequest` when it has no name, its content is no base64, or `url` is that of something else; `ReadError` when it
+    cannot be read.
     """
+    if not attachment.name.strip():
+        raise InvalidRequest("attachment: its name is empty", field="attachment")
     try:
-        body = base64.b64decode(attachment.content, validate=True)
+        own_url = normalise_url(url.strip())
+    except ValueError:
+        own_url = ""
+    if not own_url.startswith("attachment:"):
+        raise InvalidRequest("url: that of an attachment is `attachment:` and its name", field="url")
+    try:
+        # MIME breaks base64 into lines.
+        body = base64.b64decode("".join(attachment.content.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest(f"attachment: the content of {attachment.name[:100]} is not base64", field="attachment") from error
     document = await convert_document(
         body, attachment.name, media_type=attachment.media_type or None, max_bytes=max_bytes, timeout_seconds=timeout_seconds
     )
-    return Page(
-        page_id=page_id(url, document.text),
-        url=url,
+    page = Page(
+        page_id=page_id(own_url, document.text),
+        url=own_url,
         title=document.title or attachment.name,
         text=document.text,
+        author=document.author,
         language_code=document.language_code,
         published=document.published,
+        modified=document.modified,
+        date_source=document.date_source,
         source="attachment",
     )
+    images = [Image(**image._asdict()) for image in document.images] if with_images else []
+    return Reading(page, [Link(url=link.url, text=link.text) for link in document.links], images=images)

@@ -60,10 +60,11 @@ class PageReader(Executor):
         )
 
     async def _reading(self, doc: ReadRequest) -> tuple[Reading, list[str]]:
-        if doc.attachment.name:
+        if doc.attachment.name or doc.attachment.content:
             seconds = min(doc.timeout_seconds, self._settings.reader_timeout_seconds)
-            page = await attached_page(doc.attachment, doc.url, max_bytes=self._settings.max_page_bytes, timeout_seconds=seconds)
-            return Reading(page), []
+            most = self._settings.max_page_bytes
+            reading = await attached_page(doc.attachment, doc.url, max_bytes=most, timeout_seconds=seconds, with_images=doc.with_images)
+            return reading, []
         if doc.page.text:
             return Reading(page=given_page(doc.page, doc.url, self._settings.max_page_bytes)), []
         options = ReadOptions(

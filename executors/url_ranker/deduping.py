@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
+from executors.url_ranker.distinctions import content, marks, opposed
 from executors.url_ranker.vectors import RememberedVectors
-from providers.lexical import similarity, terms
+from providers.lexical import similarity
 from schemas.errors import BudgetExceeded, EmbeddingError
 from schemas.usage import Allowance, Usage
 
@@ -47,38 +48,51 @@ async def find_new_texts(
     return NewTexts(new_texts(texts, existing, by_vectors), usage=usage)
 
 
-def new_texts(texts: Sequence[str], existing: Sequence[str], alike: Similarity = similarity) -> list[str]:
+def new_texts(texts: Sequence[str], existing: Sequence[str], alike: Similarity | None = None) -> list[str]:
     """Those of `texts`, in order, that repeat neither an existing text nor an earlier one that was kept. Blank ones are left out.
 
-    A text repeats another when they differ only in case, or when their similarity, by `alike`, is at least 0.86 and they name the same
-    numbers: "iPhone 15" and "iPhone 16" are never the same, however near each other words or vectors put them.
+    A text repeats another when they differ only in case, or when their similarity is at least 0.86 and nothing sets them apart: they
+    have the same `marks` ("iPhone 15" and "iPhone 16" are never the same, however near each other words or vectors put them), and
+    - by their words, without `alike`, the same words of content in the same order,
+    - by `alike`, which may see that other words mean the same, they are not `opposed`.
     """
-    known: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
-    for text in existing:
-        known[_numbers(text)].setdefault(_folded(text), text)
+    known = {_folded(text) for text in existing}
+    groups: dict[Hashable, list[str]] = defaultdict(list)
+
+    def group_of(text: str) -> list[str]:
+        return groups[marks(text) if alike is not None else (marks(text), content(text))]
+
+    def repeats(text: str, other: str) -> bool:
+        if alike is None:
+            return similarity(text, other) >= _SAME_FROM
+        return alike(text, other) >= _SAME_FROM and not opposed(text, other)
+
+    for text in {_folded(text): text for text in reversed(existing) if text.strip()}.values():
+        group_of(text).append(text)
     kept = []
     for text in texts:
         folded = _folded(text)
-        group = known[_numbers(text)]
-        if folded and folded not in group and not any(alike(text, other) >= _SAME_FROM for other in group.values() if other.strip()):
+        if not folded or folded in known:
+            continue
+        known.add(folded)
+        group = group_of(text)
+        if not any(repeats(text, other) for other in group):
             kept.append(text)
-            group[folded] = text
+            group.append(text)
     return kept
 
 
 def repeatable(texts: Sequence[str], existing: Sequence[str]) -> list[str]:
-    """The texts whose similarity decides what is new: those that name the same numbers as another, spelled in one way each."""
-    groups: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    """The texts whose similarity decides what is new: those that have the same marks as another, spelled in one way each."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     new = {_folded(text) for text in texts} - {_folded(text) for text in existing}
+    spelled: dict[str, str] = {}
     for text in [*existing, *texts]:
-        if _folded(text):
-            groups[_numbers(text)].setdefault(_folded(text), text)
-    return [text for group in groups.values() if len(group) > 1 and not new.isdisjoint(group) for text in group.values()]
+        if (folded := _folded(text)) and folded not in spelled:
+            spelled[folded] = text
+            groups[marks(text)].append(text)
+    return [text for group in groups.values() if len(group) > 1 and any(_folded(text) in new for text in group) for text in group]
 
 
 def _folded(text: str) -> str:
     return text.strip().casefold()
-
-
-def _numbers(text: str) -> tuple[str, ...]:
-    return tuple(sorted(term for term in terms(text) if any(character.isdigit() for character in term)))

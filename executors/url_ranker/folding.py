@@ -1,42 +1,47 @@
 """Candidates that are one page in several dresses, or copies of one text, counted as one.
 
-Two pages are one when
-- one is the mobile, AMP or print variant of the other by its URL (`m.` or `amp.` before the host, `?amp=1`, `?print=1`; a path that
-  ends in `/amp` or `/print` only when their titles agree), or
-- title and description together say the same: letter for letter in 40 characters or more, or with a similarity of at least
-  0.86 over at least 10 words; they must name the same numbers, and on one host their titles must agree, because many sites
-  describe all their pages in the same words.
+Folding loses a source when it is wrong, so it takes two pages for one only when
+- one is the mobile, AMP or print variant of the other by its URL: `m.` or `amp.` before the host, `?amp=1`, `?print=1`, unless both
+  have titles and these differ; or a path that ends in `/amp` or `/print`, when both have the same title; or
+- their titles are the same and their descriptions nearly letter for letter: at least 16 words and 60 characters, the same words of
+  content in the same order save for what one of them has more at its ends, a tenth at most, the same `marks` (negations,
+  numbers, signs, single letters), and a similarity of at least 0.86.
+
+A part of a title that names the host ("... - Wikipedia") does not count as title.
 
 The best of them stays: one whose text is there already before one that must be fetched, then one that is no variant, then the
 shortest URL, then the first in the alphabet. It gets the weights of the others, and of title, description and date what it
 lacks. All of this is independent of the order in which candidates come.
 
-Only pages that share one of the three rarest words of their titles, and half of the words of the shorter one, are compared,
-each with a few, so that the cost grows with the number of candidates and not with its square. Words are what stands
-between white space here: where a script has no spaces, only texts that are the same letter for letter are found.
+Only pages of the same title are compared, each with a few, so that the cost grows with the number of candidates and not with its
+square.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import KeysView, Sequence
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import regex
 
 from executors.url_ranker.candidates import Entry
-from providers.lexical import similarity
+from executors.url_ranker.distinctions import content, marks
+from providers.lexical import similarity, terms
 
 _SAME_FROM = 0.86
-_LEAST_WORDS = 10
-_LEAST_CHARACTERS = 40
-# Cheaper than a similarity, and a similarity of 0.86 is out of reach with fewer words in common.
-_LEAST_SHARED_WORDS = 0.7
-_RAREST_WORDS = 3
+_LEAST_WORDS = 16
+_LEAST_CHARACTERS = 60
+_LEAST_SHARE = 0.9
+"""Of the longer description's words of content that the shorter one has."""
+_MOST_CHARACTERS = 1_000
 _MOST_COMPARED = 8
-"""With how many of the pages that share a rare word one page is compared."""
-_NUMBERS = regex.compile(r"\p{N}+")
+"""With how many of the pages of its title one page is compared."""
+_TITLE_SEPARATOR = regex.compile(r"\s+[-|–—·•»:]\s+")
 _MOBILE_LABELS = frozenset({"m", "mobile", "amp"})
+_SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"})
+"""Below the two letters of a country these are no names of sites."""
 _VARIANT_ENDINGS = ("/amp", "/amp/", "/print", "/print/")
 _VARIANT_PARAMETERS = frozenset(
     {"amp", "amp=1", "amp=true", "outputtype=amp", "print", "print=1", "print=true", "printable=1", "printable=yes"}
@@ -61,8 +66,7 @@ def _folded_variants(best_first: Sequence[Entry], variants: dict[int, str]) -> l
     for entry in best_first:
         plain, is_variant = variants.get(id(entry), entry.address.page), id(entry) in variants
         known = kept.get(plain) or (kept.get(f"{plain}/") if is_variant else None)
-        by_path = known is not None and (_ends_as_variant(known) or _ends_as_variant(entry))
-        if known is not None and (not by_path or _titles_agree(known, entry, or_missing=True)):
+        if known is not None and _are_variants(known, entry):
             known.absorb(entry.candidate, entry.weight)
         else:
             # A variant that stays answers for its page, so that the page and its other variants fold into it.
@@ -78,8 +82,9 @@ def _plain_page(entry: Entry) -> str:
         return page
     lowered = page.lower()
     labels = host.split(".")
-    if any(label in _MOBILE_LABELS for label in labels[:-2]):
-        plain = ".".join([label for label in labels[:-2] if label not in _MOBILE_LABELS] + labels[-2:])
+    site = 3 if len(labels[-1]) == 2 and labels[-2:-1] and labels[-2] in _SECOND_LEVELS else 2
+    if any(label in _MOBILE_LABELS for label in labels[:-site]):
+        plain = ".".join([label for label in labels[:-site] if label not in _MOBILE_LABELS] + labels[-site:])
         page = page.replace(host, plain, 1)
     if "amp" in lowered or "print" in lowered:
         path, _, query = page.partition("?")
@@ -100,47 +105,89 @@ def _ends_as_variant(entry: Entry) -> bool:
     return entry.address.page.partition("?")[0].lower().endswith(_VARIANT_ENDINGS)
 
 
-def _titles_agree(one: Entry, other: Entry, *, or_missing: bool = False) -> bool:
-    first, second = (entry.candidate.title.strip().casefold() for entry in (one, other))
-    return first == second or (or_missing and not (first and second))
+def _are_variants(one: Entry, other: Entry) -> bool:
+    """Whether pages that are variants by their URLs may be that by their titles."""
+    first, second = _title(one), _title(other)
+    if first and second:
+        return first == second
+    return not (_ends_as_variant(one) or _ends_as_variant(other))
+
+
+def _title(entry: Entry) -> str:
+    """The title, case folded, without a first or last part that names the host."""
+    title = " ".join(entry.candidate.title[:_MOST_CHARACTERS].casefold().split())
+    parts = list(_TITLE_SEPARATOR.finditer(title))
+    if not parts:
+        return title
+    names = [label for label in entry.address.host.split(".")[:-1] if label]
+    if _names_host(title[parts[-1].end() :], names):
+        return title[: parts[-1].start()]
+    if _names_host(title[: parts[0].start()], names):
+        return title[parts[0].end() :]
+    return title
+
+
+def _names_host(part: str, labels: Sequence[str]) -> bool:
+    name = "".join(filter(str.isalnum, part))
+    return any(name == label.replace("-", "") or (len(label) >= 4 and label in name) for label in labels)
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What is compared of a description, computed when it is needed."""
+
+    text: str
+
+    @cached_property
+    def is_long(self) -> bool:
+        return len(self.text) >= _LEAST_CHARACTERS and len(terms(self.text)) >= _LEAST_WORDS
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        return content(self.text)
+
+    @cached_property
+    def marks(self) -> tuple[str, ...]:
+        return marks(self.text)
 
 
 def _folded_copies(best_first: Sequence[Entry]) -> list[Entry]:
-    words = [dict.fromkeys(entry.candidate.title[:200].casefold().split()).keys() for entry in best_first]
-    pages_with = Counter(chain.from_iterable(words))
-    same: dict[str, list[Entry]] = defaultdict(list)
-    alike: dict[str, list[tuple[Entry, KeysView[str]]]] = defaultdict(list)
+    same: dict[tuple[str, str], Entry] = {}
+    alike: dict[str, list[tuple[Entry, _Description]]] = defaultdict(list)
     kept = []
-    for entry, own in zip(best_first, words, strict=True):
-        shared = sorted([word for word in own if pages_with[word] > 1], key=pages_with.__getitem__)
-        near = [alike[word] for word in shared[:_RAREST_WORDS]]
-        folded = entry.text.strip().casefold() if shared or not own else ""
-        copied = next((other for other in same[folded] if _is_same(entry, other)), None) if len(folded) >= _LEAST_CHARACTERS else None
-        if copied is None:
-            compared = (other for group in near for other, theirs in group if 2 * len(own & theirs) >= min(len(own), len(theirs)))
-            copied = next((other for other in compared if _is_copy(entry, other)), None)
+    for entry in best_first:
+        title = _title(entry)
+        description = _Description(" ".join(entry.candidate.description[:_MOST_CHARACTERS].split()))
+        written = (title, description.text.casefold())
+        copied = None
+        if title and len(description.text) >= _LEAST_CHARACTERS:
+            copied = same.get(written) if written in same and description.is_long else None
+            copied = copied or next((other for other, theirs in alike[title] if _is_copy(description, theirs)), None)
         if copied is not None:
             copied.absorb(entry.candidate, entry.weight)
             continue
         kept.append(entry)
-        same[folded].append(entry)
-        for group in near:
-            if len(group) < _MOST_COMPARED:
-                group.append((entry, own))
+        same.setdefault(written, entry)
+        if len(alike[title]) < _MOST_COMPARED:
+            alike[title].append((entry, description))
     return kept
 
 
-def _is_same(one: Entry, other: Entry) -> bool:
-    """Whether two pages of the same text are copies."""
-    return one.address.host != other.address.host or _titles_agree(one, other)
-
-
-def _is_copy(one: Entry, other: Entry) -> bool:
-    first, second = set(one.text.casefold().split()), set(other.text.casefold().split())
+def _is_copy(one: _Description, other: _Description) -> bool:
+    """Whether two descriptions are one text. What is cheap comes first."""
     return (
-        min(len(first), len(second)) >= _LEAST_WORDS
-        and len(first & second) >= _LEAST_SHARED_WORDS * max(len(first), len(second))
-        and _is_same(one, other)
-        and sorted(_NUMBERS.findall(one.text)) == sorted(_NUMBERS.findall(other.text))
+        one.is_long
+        and other.is_long
+        and _is_within(one.content, other.content)
+        and one.marks == other.marks
         and similarity(one.text, other.text) >= _SAME_FROM
     )
+
+
+def _is_within(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the shorter of the two is a run of the longer one, and nearly all of it."""
+    shorter, longer = sorted((one, other), key=len)
+    spare = len(longer) - len(shorter)
+    if len(shorter) < _LEAST_SHARE * len(longer):
+        return False
+    return any(longer[start : start + len(shorter)] == shorter for start in range(spare + 1))

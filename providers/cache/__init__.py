@@ -7,11 +7,11 @@ from pathlib import Path
 
 from providers.cache.base import Cache, Entry, Kind
 from providers.cache.keys import Question, address
-from providers.cache.remembering import Codec, Memory
+from providers.cache.remembering import Codec, Memory, seconds_left
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
-__all__ = ["STORES", "Cache", "Codec", "Entry", "Kind", "Memory", "Question", "address", "create_cache", "create_memory"]
+__all__ = ["STORES", "Cache", "Codec", "Entry", "Kind", "Memory", "Question", "address", "create_cache", "create_memory", "seconds_left"]
 
 
 def _sqlite(settings: Settings) -> Cache:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -282,6 +283,12 @@ class Memory:
     def _store(self) -> Cache:
         assert self._cache is not None
         return self._cache
+
+
+def seconds_left(deadline: float) -> float:
+    """What waiting for another's answer has left of the time until `deadline` of `time.monotonic`: in whole tenths, so that a
+    look into the cache does not turn a limit of 10 s into one of 9.9987 s in messages."""
+    return max(0, math.ceil(10 * (deadline - time.monotonic()))) / 10
 
 
 def _numbered(key: str, number: int) -> str:

@@ -131,7 +131,9 @@ class Corpus:
         self.folder = folder
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
         self.index_folder = home / "corpora" / name
-        self._home = home
+        # Our own files are no documents. A corpus may lie among them: then only the indexes are left out, and searching and reading agree.
+        own = (home, home / "corpora", self.index_folder)
+        self._leave_out = next(place for place in own if not folder.is_relative_to(place))
         self._max_file_bytes = max_file_bytes
         self._searching = threading.Lock()
         self._reader: _IndexReader | None = None
@@ -255,7 +257,7 @@ class Corpus:
 
     def _update(self, report: IndexReport, progress: Callable[[IndexProgress], None], stop: threading.Event) -> None:
         found: list[FoundFile] = []
-        for item in walk(self.folder, leave_out=self._home, max_file_bytes=self._max_file_bytes):
+        for item in walk(self.folder, leave_out=self._leave_out, max_file_bytes=self._max_file_bytes):
             if isinstance(item, SkippedFile):
                 (report.failed if item.failed else report.skipped).append((self._name(item.path), item.reason))
             else:
@@ -407,7 +409,7 @@ class Corpus:
             raise CorpusError(f"{url[:200]}: outside the corpus {self.folder}")
         inside = path.relative_to(self.folder)
         hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or path.is_relative_to(self._home):
+        if hidden or path.suffix.lower() not in SUFFIXES or path.is_relative_to(self._leave_out):
             raise CorpusError(f"{url[:200]}: not a document of the corpus; those are files of type {', '.join(SUFFIXES)}")
         if not path.exists():
             raise ReadError(f"{path.name}: there is no such file in the corpus")

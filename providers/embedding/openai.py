@@ -47,7 +47,7 @@ class OpenAIEmbedding:
         self.model = settings.embedding_model
         self._family = family_of(self.model)
         self._wanted_dimensions = settings.embedding_dimensions
-        self._dimensions = settings.embedding_dimensions or 0
+        self._dimensions = settings.embedding_dimensions
         self._timeout_seconds = settings.embedding_timeout_seconds
         self._endpoint = Endpoint(
             url=service_url(base_url or _OPENAI, "embeddings", base_setting),
@@ -60,7 +60,10 @@ class OpenAIEmbedding:
         self._client = create_client()
 
     async def embed(self, texts: Sequence[str], task: Task, *, late_chunking: bool = False, max_tokens: int | None = None) -> Embedded:
-        """As the contract in `base.py` says. `late_chunking` has no effect: the wire format knows none."""
+        """As the contract in `base.py` says. `late_chunking` has no effect: the wire format knows none.
+
+        Vectors of other dimensions than those before are an `EmbeddingError` once, because the two cannot be compared.
+        """
         options: dict[str, object] = {"model": self.model, "encoding_format": "base64"}
         if self._wanted_dimensions is not None:
             options["dimensions"] = self._wanted_dimensions
@@ -81,7 +84,11 @@ class OpenAIEmbedding:
             dimensions=self._dimensions,
             max_tokens=max_tokens,
         )
-        self._dimensions = embedded.vectors.shape[1]
+        if texts:
+            before, self._dimensions = self._dimensions, embedded.vectors.shape[1]
+            if before not in (None, self._dimensions):
+                message = f"the embeddings server sent vectors of {self._dimensions} dimensions, and of {before} before"
+                raise EmbeddingError(message, usage=embedded.usage)
         return embedded
 
     async def close(self) -> None:

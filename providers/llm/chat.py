@@ -286,9 +286,10 @@ class OpenAIModel:
         self._settle(call, accepted, accepted.response, [answer.text, answer.hidden] if answer else [])
         if answer is None:
             said = error_in(accepted.response)[0] if isinstance(accepted.response, dict) and "error" in accepted.response else ""
-            what = f'reported "{" ".join(said.split())[:200]}"' if said else "sent something that is no chat completion"
+            said = " ".join(said.split()).replace(self._key or "\0", "***")[:200]
+            what = f'reported "{said}"' if said else "sent something that is no chat completion"
             message = f"the model server {self._host} {what}: check OPENAI_BASE_URL and LLM_MODEL"
-            raise ModelUnavailable(message.replace(self._key or "\0", "***"), usage=call.account.spent)
+            raise ModelUnavailable(message, usage=call.account.spent)
         return Told(answer, accepted.rung, self._server)
 
     def _settle(self, call: _Call, accepted: _Accepted, response: Any, written: Sequence[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 import openai
 
+from providers.dates import internet_time
 from providers.llm.answers import error_in
 
 _NO_CREDIT = ("insufficient_quota", "billing", "credit balance", "insufficient balance")
@@ -100,9 +100,8 @@ def _retry_after(milliseconds: str | None, seconds_or_date: str | None) -> float
                 return float(text) / unit
         except ValueError:
             continue
-    try:
-        date = parsedate_to_datetime(seconds_or_date or "")
-    except (TypeError, ValueError):
+    date = internet_time(seconds_or_date or "")
+    if date is None:
         return None
     date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
     return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())

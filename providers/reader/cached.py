@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 
 from pydantic import TypeAdapter
 
-from providers.cache import Codec, Memory, Question, address, create_memory
+from providers.cache import Codec, Memory, Question, address, create_memory, seconds_left
 from providers.reader.base import PageSource, Reading, ReadOptions
+from schemas.errors import PageUnavailable
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -48,11 +50,17 @@ class CachedReader:
     async def read(self, url: str, options: ReadOptions) -> Reading:
         """As the contract in `base.py` says. Raises `NotRecorded` and `CacheError` too."""
 
+        deadline = time.monotonic() + options.timeout_seconds
+
         async def ask() -> tuple[Reading, Usage]:
-            reading = await self._source.read(url, options)
+            if (left := seconds_left(deadline)) <= 0:
+                raise PageUnavailable(
+                    f"{url[:200]}: {round(options.timeout_seconds, 2):g} s passed while another reading of it was under way"
+                )
+            reading = await self._source.read(url, replace(options, timeout_seconds=min(left, options.timeout_seconds)))
             return replace(reading, usage=Usage()), reading.usage
 
-        reading, usage = await self._memory.answer(self.question(url, options), ask, _CODEC)
+        reading, usage = await self._memory.answer(self.question(url, options), ask, _CODEC, patience=options.timeout_seconds)
         return replace(reading, usage=usage)
 
     def question(self, url: str, options: ReadOptions) -> Question:

@@ -10,6 +10,28 @@ _SUPERSETS = {
     "iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
     "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs",
 }  # fmt: skip
+# The encodings of that standard by Python's names; UTF-16 is recognised by its bytes. Most other codecs of Python are no charsets,
+# and some of them (punycode) take time that is quadratic.
+_ENCODINGS = frozenset(
+    {
+        "utf-8", "ascii", "cp866", "iso8859-1", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-5", "iso8859-6", "iso8859-7",
+        "iso8859-8", "iso8859-9", "iso8859-10", "iso8859-11", "iso8859-13", "iso8859-14", "iso8859-15", "iso8859-16", "koi8-r", "koi8-u",
+        "mac-roman", "mac-cyrillic", "cp874", "tis-620", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+        "cp1258", "gb2312", "gbk", "gb18030", "big5", "big5hkscs", "euc_jp", "iso2022_jp", "shift_jis", "cp932", "euc_kr", "cp949",
+        # Of DOS, which files have more often than pages.
+        "cp437", "cp850", "cp852", "cp855", "cp857", "cp858", "cp860", "cp861", "cp862", "cp863", "cp865",
+    }
+)  # fmt: skip
+# Labels of that standard that Python does not know.
+_LABELS = {
+    "cn-big5": "big5", "dos-874": "cp874", "iso-8859-8-e": "iso8859-8", "iso-8859-8-i": "iso8859-8", "iso-ir-149": "euc_kr",
+    "iso88591": "iso8859-1", "koi": "koi8-r", "koi8": "koi8-r", "koi8-ru": "koi8-u", "ksc5601": "euc_kr", "ksc_5601": "euc_kr",
+    "logical": "iso8859-8", "mac": "mac-roman", "unicode-1-1-utf-8": "utf-8", "unicode11utf8": "utf-8", "unicode20utf8": "utf-8",
+    "visual": "iso8859-8", "windows-31j": "cp932", "windows-874": "cp874", "windows-949": "cp949", "x-cp1250": "cp1250",
+    "x-cp1251": "cp1251", "x-cp1252": "cp1252", "x-cp1253": "cp1253", "x-cp1254": "cp1254", "x-cp1255": "cp1255", "x-cp1256": "cp1256",
+    "x-cp1257": "cp1257", "x-cp1258": "cp1258", "x-euc-jp": "euc_jp", "x-gbk": "gbk", "x-mac-cyrillic": "mac-cyrillic",
+    "x-mac-roman": "mac-roman", "x-mac-ukrainian": "mac-cyrillic", "x-sjis": "shift_jis", "x-unicode20utf8": "utf-8", "x-x-big5": "big5",
+}  # fmt: skip
 _BOMS = [
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -63,18 +85,15 @@ def _decode(data: bytes, declared: str | None, markup: bool) -> str:
 
 
 def _known(label: str) -> str | None:
+    """Python's codec for a label of the WHATWG Encoding Standard, the one a browser uses; None for other labels."""
     try:
-        name = codecs.lookup(label).name
+        name = codecs.lookup(_LABELS.get(label.strip().lower(), label)).name
     except LookupError:
         return None
-    # A page cannot be read as ASCII by its meta tag and be UTF-16; codecs such as rot13 are no charsets.
+    # A page cannot be read as ASCII by its meta tag and be UTF-16.
     if name.startswith(("utf-16", "utf-32")):
         return "utf-8"
-    try:
-        "".encode(name)
-    except (LookupError, UnicodeError):
-        return None
-    return _SUPERSETS.get(name, name)
+    return _SUPERSETS.get(name, name) if name in _ENCODINGS else None
 
 
 def _utf16_without_bom(data: bytes) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
+from providers.reader.bounds import bound_structure
 from providers.reader.structure import HEADINGS
 
 _DROPPED = frozenset(
@@ -31,7 +32,10 @@ _LITTLE_TEXT = 250
 
 
 def parse(markup: str) -> HtmlElement:
-    """The tree of a page, shadow roots that it declares included. Raises `ValueError` for markup that no parser takes."""
+    """The tree of a page, shadow roots that it declares included, its structure within bounds (`bounds.bound_structure`).
+
+    Raises `ValueError` for markup that no parser takes.
+    """
     try:
         # Bytes, because lxml refuses text with an encoding declaration.
         tree = document_fromstring(
@@ -49,6 +53,7 @@ def parse(markup: str) -> HtmlElement:
             except (etree.ParserError, etree.XMLSyntaxError):
                 continue
             aside.text, aside.tag = None, "div"
+    bound_structure(tree)
     return tree
 
 

@@ -69,8 +69,9 @@ def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes:
     `name` is its URL or file name; a URL also resolves relative links. `media_type` is the Content-Type header, charset
     included, when there is one. Blocks for as long as the document takes: use `conversion.convert_document` in an event loop.
 
-    Raises `ReadError`, in one line that names the document and the cause, when it is larger than `max_bytes`, broken,
-    encrypted, of a type that is no text, or holds no text; that is `PageUnavailable` for HTML that scripts may yet fill.
+    Raises `ReadError`, in one line that names the document and the cause, when it is larger than `max_bytes`, its text longer
+    than as many characters, or it is broken, encrypted, of a type that is no text, or holds no text; that is `PageUnavailable`
+    for HTML that scripts may yet fill.
     """
     if len(data) > max_bytes:
         raise ReadError(f"{name}: it is larger than {max_bytes:,} bytes")
@@ -84,6 +85,9 @@ def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes:
         raise
     except (ValueError, RecursionError, MemoryError) as error:
         raise ReadError(f"{name}: it cannot be read as {kind.upper()}: {_first_line(error)}") from error
+    if len(document.text) > max_bytes:
+        # The text of some documents is longer than they are: tables, indentation, compressed PDF.
+        raise ReadError(f"{name}: its text is larger than {max_bytes:,} characters")
     if not document.text.strip():
         reason = "it holds no text (scanned pages need OCR first)" if kind == "pdf" else "it holds no text"
         # A page that its scripts make is no empty one for a reader that runs them.

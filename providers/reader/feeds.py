@@ -160,10 +160,9 @@ def _plain(text: str) -> str:
     """The text of what may be HTML."""
     if "<" not in text and "&" not in text:
         return text[:_ITEM_CHARACTERS]
-    from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415
+    from providers.reader.plain import plain_text  # noqa: PLC0415  (resiliparse)
 
-    found: str = extract_plain_text(text, main_content=False, alt_texts=False, preserve_formatting=True)
-    return found.strip()[:_ITEM_CHARACTERS]
+    return plain_text(text)[:_ITEM_CHARACTERS]
 
 
 def _words(text: str) -> str:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from lxml.html import HtmlElement
-from resiliparse.extract.html2text import extract_plain_text
 
+from providers.reader.bounds import without_excess_attributes
 from providers.reader.cleaning import clean, parse
 from providers.reader.embedded import embedded_body
 from providers.reader.images import images_of
 from providers.reader.leaves import key_of
 from providers.reader.limits import MAX_LINKS
 from providers.reader.metadata import page_metadata
+from providers.reader.plain import plain_text
 from providers.reader.rendering import prepare_listings, render
 from providers.reader.selection import main_text, page_kind, prune, select
 from providers.reader.structure import regularize
@@ -49,6 +50,7 @@ def read_html(markup: str, *, url: str | None = None) -> HtmlText:
 
     Raises `ValueError` for markup that no parser takes.
     """
+    markup = without_excess_attributes(markup)
     tree = parse(markup)
     stated = page_metadata(tree, url)
     kind = page_kind(tree, url)
@@ -72,7 +74,7 @@ def read_html(markup: str, *, url: str | None = None) -> HtmlText:
         prune(body, selection)
     images = images_of(body, base)
     # Below the parser's 2,048 levels there can be text yet; the other parser has no limit, but gives no structure.
-    text = render(body) or extract_plain_text(markup)
+    text = render(body) or plain_text(markup)
     title = _title(tree, stated.title, body)
     return HtmlText(
         title, text, stated.author, stated.published, stated.modified, stated.date_source, stated.language_code, links, images

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import can_ada
+
 from providers.dates import published_date
 from providers.guarded import AddressPolicy
 from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
@@ -25,7 +27,8 @@ _LINK_CHARACTERS = 300
 _MOST_LINKS = 2_000
 _MOST_IMAGES = 100
 # When images are listed they are in the text as well.
-_IMAGE = re.compile(r"!\[[^\]\n]{0,1000}\]\([^)\s]{0,4000}\)")
+# A mark that opens another image ends the search for the first, so that no text is looked through twice.
+_IMAGE = re.compile(r"!\[[^\[\]\n]{0,1000}+\]\((?:[^()\s]|\([^()\s]{0,200}+\)){0,4000}+\)")
 _LABEL = re.compile(r"Image \d+(: ?|$)")
 # How `providers.http` begins its messages about failures that may pass.
 _PASSING = (
@@ -84,7 +87,8 @@ class JinaReader:
         answer = await post_json(
             self._client,
             self._endpoint,
-            {"url": url},
+            # As it was checked: another parser might find another host in the spelling that it came in.
+            {"url": self._checked(url)},
             timeout_seconds=options.timeout_seconds,
             max_bytes=options.max_bytes,
             headers={
@@ -125,6 +129,14 @@ class JinaReader:
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+    def _checked(self, url: str) -> str:
+        """`url` as the WHATWG URL standard writes it, with its fragment, which can choose the page.
+
+        Raises `ReadError` for one that is refused.
+        """
+        self._policy.check_url(url)
+        return str(can_ada.parse(url).href)
 
 
 def _normalised(url: object) -> str:

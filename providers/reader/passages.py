@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import regex
@@ -31,6 +32,11 @@ _SCREENED_CHARACTERS = 60_000
 _SCREENED_CHUNKS = 300
 # Scoring more than this takes long enough to hold up the other calls of the process.
 _LONG_PAGE_CHARACTERS = 50_000
+# Of longer texts than this, the stretches are considered that hold the rarest terms of the question: finding the passages of a megabyte
+# can take a second, finding words in it a thousandth.
+_CONSIDERED_CHARACTERS = 600_000
+_STRETCH_CHARACTERS = 20_000
+_MOST_SOUGHT = 30
 # Embedded one by one are the passages with the best lexical relevance, and as many of the others, spread over the page, as
 # make up the number: a page in other words than the question's has its say, and no page costs more than some 25,000 tokens.
 _EMBEDDED_BY_RELEVANCE = 80
@@ -74,7 +80,8 @@ async def select_passages(
     Gives at most `max_passages` passages of at most `passage_characters` characters each, cut at the borders of paragraphs,
     sentences, rows and lines, without overlap, best first, with a `score` of 0 to 1. A page under 3,000 characters gives all
     its passages, of a longer one each has at least a fifth of the best score. When nothing is relevant the first passages
-    are given, with score 0. No passages only for a blank text.
+    are given, with score 0. No passages only for a blank text. Of a text of more than 600,000 characters as many are considered: the
+    beginning, and the stretches of 20,000 characters that hold the rarest words of the question.
 
     Without `embedding` the score is lexical relevance (BM25 of the passage with the headings above it). With it, passages
     are ordered by lexical relevance and similarity of their vectors to the question's, fused as in `providers.fusion`; the
@@ -100,8 +107,13 @@ async def select_passages(
 
 
 def score_lexically(question: str, text: str, language_code: str, passage_characters: int) -> list[Scored]:
-    """The passages of `text` in order, each with its lexical relevance to `question`."""
-    found = chunks(text, aim=min(_AIM_CHARACTERS, passage_characters), most=passage_characters)
+    """The passages of `text` that are considered in order, each with its lexical relevance to `question`."""
+    aim = min(_AIM_CHARACTERS, passage_characters)
+    found = [
+        Chunk(start + chunk.start, start + chunk.end, chunk.heading)
+        for start, end in _considered(question, text, language_code)
+        for chunk in chunks(text[start:end], aim=aim, most=passage_characters)
+    ]
     candidates = found if len(text) <= _SCREENED_CHARACTERS else _screen(question, text, language_code, found)
     scores = relevance(question, [_with_headings(text, chunk) for chunk in candidates], language_code)
     by_start = {chunk.start: score for chunk, score in zip(candidates, scores, strict=True)}
@@ -165,7 +177,7 @@ async def _rank_embedded(
     except (EmbeddingError, BudgetExceeded) as error:
         raise type(error)(error.message, field=error.field, usage=asked.usage + error.usage) from error
     usage = asked.usage + embedded.usage
-    similarities = _similarities(asked.vectors[0], embedded.vectors)
+    similarities = _similarities(embedding.name, asked.vectors, embedded.vectors, usage)
     if not windowed:
         return rank_hybrid(chosen, similarities), usage
     windows = best_windows(spans, similarities, window_count(len(text)))
@@ -174,8 +186,12 @@ async def _rank_embedded(
     return rank_hybrid(inside, means), usage
 
 
-def _similarities(question: Vectors, passages: Vectors) -> list[float]:
-    products = np.nan_to_num(passages @ question.reshape(question.shape[-1]))
+def _similarities(name: str, question: Vectors, passages: Vectors, usage: Usage) -> list[float]:
+    """Raises `EmbeddingError`, with `usage`, when the vectors of the question and the passages cannot be compared."""
+    if question.ndim != 2 or passages.ndim != 2 or question.shape[1] != passages.shape[1] or not question.size:
+        shapes = " and ".join("x".join(map(str, vectors.shape)) for vectors in (question, passages))
+        raise EmbeddingError(f"{name} sent vectors of {shapes} numbers, which cannot be compared", usage=usage)
+    products = np.nan_to_num(passages @ question[0])
     return [float(product) for product in np.clip(products, -1.0, 1.0)]
 
 
@@ -192,6 +208,39 @@ def _passages(text: str, parts: Sequence[Scored], ranked: Sequence[Scored], max_
 
 def _with_headings(text: str, chunk: Chunk) -> str:
     return " ".join([*chunk.heading, text[chunk.start : chunk.end]])
+
+
+def _considered(question: str, text: str, language_code: str) -> list[tuple[int, int]]:
+    """The parts of `text` in which passages are looked for, in order: all of it when it is not too long."""
+    if len(text) <= _CONSIDERED_CHARACTERS:
+        return [(0, len(text))]
+    cuts = [0]
+    while cuts[-1] < len(text):
+        end = cuts[-1] + _STRETCH_CHARACTERS
+        line_end = text.rfind("\n", end - _STRETCH_CHARACTERS // 4, end)
+        cuts.append(min(len(text), line_end + 1 or end))
+    stretches = list(pairwise(cuts))
+    found: dict[str, list[int]] = {}
+    # Without accents only where the question has none: taking those of the whole text away takes too long.
+    sought = dict.fromkeys(term.casefold()[:4] for term in content_terms(question, language_code)[:_MOST_SOUGHT])
+    for number, (start, end) in enumerate(stretches):
+        folded = text[start:end].casefold()
+        for beginning in sought:
+            if beginning in folded:
+                found.setdefault(beginning, []).append(number)
+    weights = [0.0] * len(stretches)
+    for places in found.values():
+        for number in places:
+            weights[number] += 1 / len(places)
+    rest = sorted(range(1, len(stretches)), key=lambda number: (-weights[number], number))
+    chosen = sorted([0, *rest[: _CONSIDERED_CHARACTERS // _STRETCH_CHARACTERS - 1]])
+    joined: list[tuple[int, int]] = []
+    for start, end in (stretches[number] for number in chosen):
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _screen(question: str, text: str, language_code: str, found: list[Chunk]) -> list[Chunk]:

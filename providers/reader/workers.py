@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -24,7 +25,11 @@ from schemas.errors import DeepSearchError, from_wire
 
 Result = TypeVar("Result")
 
+QUICK_SECONDS = 2.0
+"""A call that takes longer is one of the slow ones, which have workers of their own."""
 _IDLE_SECONDS = 30.0
+_START_SECONDS = 60.0
+_ANSWER_BYTES = 1 << 28
 _MEMORY_BYTES = 3 << 30
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "SYSTEMROOT", "DYLD_LIBRARY_PATH")
 
@@ -34,13 +39,20 @@ class WorkerDied(RuntimeError):
 
 
 class WorkerPool:
-    """Up to `size` worker processes, started when they are needed and ended after 30 idle seconds. Safe for use by many threads."""
+    """Up to `size` worker processes for calls and half as many, at least one, for slow ones. Safe for use by many threads.
 
-    def __init__(self, size: int) -> None:
+    They are started when they are needed and ended after 30 idle seconds. A new one calls `first`, whose time does not count
+    against that of the calls, such as that of imports.
+    """
+
+    def __init__(self, size: int, first: Callable[[], object] | None = None) -> None:
+        self._first = first
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="worker")
+        self._slow = ThreadPoolExecutor(max(1, size // 2), thread_name_prefix="slow-worker")
         # Each thread owns one process, so a call needs no further locking.
         self._local = threading.local()
         self._workers: set[_Worker] = set()
+        self._closed = False
 
     def submit(self, function: Callable[..., Result], *args: object, timeout: float) -> Future[Result]:
         """Call the module-level `function` in a worker; `timeout` is in seconds, from when the worker begins.
@@ -51,16 +63,27 @@ class WorkerPool:
         return self._threads.submit(self._call, function, args, timeout)
 
     async def run(self, function: Callable[..., Result], *args: object, timeout: float) -> Result:
-        """As `submit`, awaited."""
-        return await asyncio.wrap_future(self.submit(function, *args, timeout=timeout))
+        """As `submit`, awaited, and fair: slow calls never hold up the others for longer than 2 seconds.
+
+        A call that is not done in 2 seconds is ended and begun again, for `timeout` seconds, by a worker for slow calls. To begin
+        again wastes little and needs no more processes, however many calls are slow.
+        """
+        try:
+            return await asyncio.wrap_future(self.submit(function, *args, timeout=min(timeout, QUICK_SECONDS)))
+        except TimeoutError:
+            if timeout <= QUICK_SECONDS:
+                raise
+        return await asyncio.wrap_future(self._slow.submit(self._call, function, args, timeout))
 
     def close(self) -> None:
         """End the processes; calls that are running fail with `WorkerDied`."""
+        self._closed = True
+        for threads in (self._threads, self._slow):
+            threads.shutdown(wait=False, cancel_futures=True)
         for worker in list(self._workers):
             worker.end()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for worker in list(self._workers):
-            worker.end()
+        for threads in (self._threads, self._slow):
+            threads.shutdown(wait=True)
 
     def _call(self, function: Callable[..., Result], args: tuple[object, ...], timeout: float) -> Result:
         worker: _Worker | None = getattr(self._local, "worker", None)
@@ -70,21 +93,32 @@ class WorkerPool:
                 worker.end()
             worker = self._local.worker = _Worker()
             self._workers.add(worker)
+            if self._closed:
+                worker.end()
+            if self._first is not None:
+                worker.call(self._first, (), _START_SECONDS)
         return worker.call(function, args, timeout)  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
 def _pool_of(process_id: int) -> WorkerPool:
-    pool = WorkerPool(os.cpu_count() or 1)
+    pool = WorkerPool(max(2, os.cpu_count() or 1), first=_read_a_page)
     # A fork inherits the handler, but must leave its parent's workers alone.
     atexit.register(lambda: pool.close() if os.getpid() == process_id else None)
     return pool
 
 
 def shared_pool() -> WorkerPool:
-    """The pool of this process, with one worker for each CPU."""
+    """The pool of this process, with one worker for each CPU, at least 2, and half as many for slow calls."""
     # By process: a fork must not use its parent's workers.
     return _pool_of(os.getpid())
+
+
+def _read_a_page() -> None:
+    """Load what reading pages needs; the libraries take a second for that."""
+    from providers.reader.documents import convert  # noqa: PLC0415  (which would be a circle, and stays out of the parent)
+
+    convert(b"<html><body><p>A page is read before the first one comes.</p></body></html>", "first.html")
 
 
 class _Worker:
@@ -113,10 +147,13 @@ class _Worker:
         deadline = time.monotonic() + timeout
         try:
             _send(self._socket, pickle.dumps((function, args)), deadline)
-            outcome, value = pickle.loads(_receive(self._socket, deadline))  # noqa: S301  (our own process)
+            outcome, value = pickle.loads(_receive(self._socket, deadline, _ANSWER_BYTES))  # noqa: S301  (our own process)
         except TimeoutError:
             self.end()
             raise TimeoutError(f"it took longer than {timeout:g} seconds") from None
+        except _TooLarge as error:
+            self.end()
+            raise WorkerDied(f"its reader process answered with more than {_ANSWER_BYTES >> 20:,} MB") from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             status = self.end()
             cause = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
@@ -130,6 +167,8 @@ class _Worker:
 
     def end(self) -> int:
         """End the process and return its exit status."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # or a thread that waits for it might not notice
         self._socket.close()
         try:
             # A crashed process has a status of its own, which says more than ours would.
@@ -146,8 +185,14 @@ def _send(channel: socket.socket, message: bytes, deadline: float | None) -> Non
     channel.sendall(message)
 
 
-def _receive(channel: socket.socket, deadline: float | None) -> bytes:
+class _TooLarge(Exception):
+    """The other end has more to send than is taken."""
+
+
+def _receive(channel: socket.socket, deadline: float | None, most: int | None = None) -> bytes:
     size = int.from_bytes(_receive_exactly(channel, 8, deadline), "big")
+    if most is not None and size > most:
+        raise _TooLarge
     return _receive_exactly(channel, size, deadline)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from providers.search.base import Found, SearchOptions, SearchProvider
 from providers.search.cached import with_cache
 from providers.search.chain import LOCAL, Registered, SearchChain
+from providers.search.contained import Contained
 from schemas.settings import Settings
 
 __all__ = ["PROVIDERS", "Found", "SearchChain", "SearchOptions", "SearchProvider", "create_search"]
@@ -101,7 +102,7 @@ def create_search(settings: Settings) -> SearchChain:
 
 
 def _made(make: Callable[[Settings], SearchProvider], settings: Settings) -> SearchProvider:
-    return with_cache(make(settings), settings)
+    return with_cache(Contained(make(settings)), settings)
 
 
 def _free(options: SearchOptions) -> int:

@@ -79,7 +79,7 @@ class ArxivSearch:
     def _result(self, entry: Any, query: str) -> SearchResult:
         url, summary = _text(entry, "id"), _text(entry, "summary")
         if "/api/errors" in url:
-            raise self._endpoint.fails(f"refused the query: {summary[:200]}")
+            raise self._endpoint.fails(f"refused the query: {self._endpoint.said(summary)}")
         return search_result(
             self.name,
             query,

@@ -66,7 +66,7 @@ class BraveSearch:
         if isinstance(error := answer.get("error"), dict):
             if text_field(error.get("code"), 100).startswith(_KEY_TROUBLE):
                 raise await self._endpoint.rejects("rejected the key: check BRAVE_API_KEY")
-            raise self._endpoint.fails(f"refused the query: {' '.join(text_field(error.get('detail'), 200).split())}")
+            raise self._endpoint.fails(f"refused the query: {self._endpoint.said(error.get('detail'))}")
         # An answer without web results has no `web` at all.
         web = answer.get("web", {"results": []} if answer.get("type") == "search" else None)
         items = web.get("results") if isinstance(web, dict) else None

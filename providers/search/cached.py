@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from pydantic import TypeAdapter
 
-from providers.cache import Codec, Memory, Question, address, create_memory
+from providers.cache import Codec, Memory, Question, address, create_memory, seconds_left
 from providers.search.base import Found, SearchOptions, SearchProvider
+from schemas.errors import SearchError
 from schemas.search import SearchQuery, SearchResult
 from schemas.settings import Settings
 from schemas.usage import Usage
@@ -44,11 +48,18 @@ class CachedSearch:
     async def search(self, query: SearchQuery, options: SearchOptions) -> Found:
         """As the contract in `base.py` says. Raises `NotRecorded` and `CacheError` too."""
 
+        deadline = time.monotonic() + options.timeout_seconds
+
         async def ask() -> tuple[list[SearchResult], Usage]:
-            found = await self._provider.search(query, options)
+            if (left := seconds_left(deadline)) <= 0:
+                message = f"{self.name}: {options.timeout_seconds:g} s passed while the same query was under way"
+                raise SearchError(message)
+            found = await self._provider.search(query, replace(options, timeout_seconds=min(left, options.timeout_seconds)))
             return found.results, found.usage
 
-        return Found(*await self._memory.answer(self.question(query, options), ask, _CODEC))
+        # That nothing was found may be a whim of the provider; to ask again costs little beside a day without results.
+        answer = self._memory.answer(self.question(query, options), ask, _CODEC, worth=bool, patience=options.timeout_seconds)
+        return Found(*await answer)
 
     def question(self, query: SearchQuery, options: SearchOptions) -> Question:
         """What is asked: the query with its filters, of this provider at its address."""

@@ -85,7 +85,8 @@ class SearchChain:
 
         A query tries the providers in turn until one gives results; `provider` names the only one to try. Results
         outside `options.only_hostnames` or within `bad_hostnames` are left out (subdomains belong to their domain; files
-        are of no host), and so is a second result of the same page within a query. Hostnames are as `hostnames` makes them.
+        are of no host, and only the corpus may give them), and so is a second result of the same page within a query.
+        Hostnames are as `hostnames` makes them.
 
         `tokens` is the most that all providers together may bill, None for no limit; a provider whose worst case does
         not fit what is left is not asked.
@@ -181,8 +182,10 @@ def _kept(results: Sequence[SearchResult], options: SearchOptions, bad_hostnames
             page = normalise_url(result.url)
         except ValueError:
             continue
-        host = hostname_of(page)
-        wanted = not options.only_hostnames or page.startswith("file:") or within(host, options.only_hostnames)
+        host = hostname_of(page) if page.startswith("https:") else ""
+        if not host and result.source != LOCAL:  # the web does not know what lies on this machine
+            continue
+        wanted = not options.only_hostnames or not host or within(host, options.only_hostnames)
         if wanted and not within(host, bad_hostnames):
             kept.setdefault(page, result)
     return list(kept.values())[: options.max_results]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
+from providers.http import Endpoint, authorization, count_field, create_client, post_json
 from providers.search.base import Found, SearchOptions
 from providers.search.google import google_payload
 from providers.search.limits import search_rate, search_upstream
@@ -66,11 +66,11 @@ class JinaSearch:
         if not isinstance(items, list):
             items = answer.get("results")
         if not isinstance(items, list):
-            message = text_field(answer.get("readableMessage") or answer.get("message"), 200)
+            message = self._endpoint.said(answer.get("readableMessage") or answer.get("message"))
             if answer.get("code") != _NOTHING_FOUND:
                 raise await self._endpoint.malformed("neither `data` nor `results` is a list")
             if "no search results" not in message.lower():
-                raise self._endpoint.fails(f"refused the query: {' '.join(message.split())}")
+                raise self._endpoint.fails(f"refused the query: {message}")
             items = []
         results = [result for item in items if isinstance(item, dict) and (result := _result(item, query.text)).url]
         usage = Usage(searches=1, provider_tokens=_tokens(answer, items))

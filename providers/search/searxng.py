@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from providers.http import Endpoint, create_client, get_json, text_field
+from providers.http import Endpoint, create_client, get_json
 from providers.search.base import Found, SearchOptions
 from providers.search.limits import search_rate, search_upstream
 from providers.search.query_text import near, on_hostnames
@@ -48,13 +48,19 @@ class SearxngSearch:
         found = [item for item in items if isinstance(item, dict)]
         best = max((_score(item) for item in found), default=0.0)
         results = [result for item in found if (result := _result(item, query.text, best)).url]
-        if not results and (failed := _unresponsive(answer.get("unresponsive_engines"))):
+        if not results and (failed := self._unresponsive(answer.get("unresponsive_engines"))):
             raise self._endpoint.fails(f"found nothing, and some of its engines did not answer: {failed}")
         return Found(results[: options.max_results], Usage(searches=1))
 
     async def close(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+    def _unresponsive(self, engines: object) -> str:
+        """Names of engines, from pairs of a name and a cause."""
+        pairs = engines if isinstance(engines, list) else []
+        names = [self._endpoint.said(pair[0])[:50] for pair in pairs[:_MOST_ENGINES_NAMED] if isinstance(pair, list) and pair]
+        return ", ".join(filter(None, names))
 
 
 def _parameters(query: SearchQuery, options: SearchOptions) -> dict[str, str | int]:
@@ -84,10 +90,3 @@ def _score(item: dict[str, Any]) -> float:
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score < 1e9 or not isfinite(score):
         return 0.0
     return float(score)
-
-
-def _unresponsive(engines: object) -> str:
-    """Names of engines, from pairs of a name and a cause."""
-    pairs = engines if isinstance(engines, list) else []
-    names = [text_field(pair[0], 50) for pair in pairs if isinstance(pair, list) and pair]
-    return " ".join(", ".join(filter(None, names[:_MOST_ENGINES_NAMED])).split())

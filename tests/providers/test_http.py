@@ -6,17 +6,24 @@ import asyncio
 import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 
+import brotli
 import httpx
 import pytest
+import zstandard
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from providers.http import (
     Endpoint,
+    _seconds,
     authorization,
     count_field,
     create_client,
@@ -170,8 +177,48 @@ async def test_failures_that_are_not_tried_again(answer: Answer, message: str) -
     assert await failure(answer, OK) == message
 
 
-async def test_broken_compression_is_a_failure_in_one_line() -> None:
-    assert (await failure(status(200, b"not gzip", "content-encoding: gzip\r\n"), OK)).startswith("Some search cannot be used: ")
+@pytest.mark.parametrize(
+    ("body", "coding", "message"),
+    [
+        (b"not gzip", "gzip", "cannot be used: its answer cannot be decompressed, "),
+        (gzip.compress(b'{"ok": true}')[:-9], "gzip", "cannot be used: its answer cannot be decompressed, it ends too early"),
+        (b"{}", "rot13", "cannot be used: it sent an encoding that was not asked for, 'rot13'"),
+    ],
+)
+async def test_an_encoding_that_cannot_be_undone_is_a_failure_in_one_line(body: bytes, coding: str, message: str) -> None:
+    assert (await failure(status(200, body, f"content-encoding: {coding}\r\n"), OK)).startswith(f"Some search {message}")
+
+
+async def test_what_a_status_says_needs_no_body() -> None:
+    assert await failure(status(401, b"not gzip", "content-encoding: gzip\r\n")) == "Some search rejected the key: check SOME_KEY"
+
+
+PACKED = {"gzip": gzip.compress, "br": partial(brotli.compress, quality=1), "zstd": zstandard.compress}
+
+
+@pytest.mark.parametrize("coding", PACKED)
+async def test_compressed_answers_are_asked_for_and_read(coding: str) -> None:
+    async with serving(status(200, PACKED[coding](b'{"n": 7}'), f"content-encoding: {coding}\r\n")) as (raw, endpoint, client):
+        assert await post_json(client, endpoint, {}, timeout_seconds=5) == {"n": 7}
+    assert raw.requests[0][0]["accept-encoding"] == "gzip, deflate, br, zstd"
+
+
+@pytest.mark.parametrize("coding", PACKED)
+@pytest.mark.parametrize("code", [200, 500])
+async def test_a_small_body_that_becomes_a_large_one_takes_no_memory(coding: str, code: int) -> None:
+    bomb = PACKED[coding](bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        message = await failure(status(code, bomb, f"content-encoding: {coding}\r\n"), OK)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert message == f"Some search {'sent more than 100000 bytes' if code == 200 else 'is failing: HTTP 500'}"
+
+
+async def test_compressed_data_that_become_nothing_are_not_read_for_ever() -> None:
+    empty_members = gzip.compress(b"") * 10_000
+    assert await failure(status(200, empty_members, "content-encoding: gzip\r\n"), OK) == "Some search sent more than 100000 bytes"
 
 
 async def test_a_get_as_it_arrives() -> None:
@@ -216,6 +263,41 @@ async def test_a_key_in_a_header_of_its_own() -> None:
     changes = {"key_header": "X-Key", "headers": {"X-Key": "secret-key"}}
     assert await failure(status(401), **changes) == "Some search rejected the key: check SOME_KEY"
     assert await failure(status(401), key_header="X-Key") == "Some search asks for a key: set SOME_KEY"
+
+
+KEY = "secret-key"  # which `failure` looks for in every message
+
+
+@pytest.mark.parametrize("field", ["readableMessage", "message", "detail", "error"])
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 429, 500])
+async def test_a_key_that_is_sent_back_is_not_shown(field: str, code: int) -> None:
+    said = {field: f"no such token: Bearer {KEY}, or {KEY}"}
+    assert "(no such token: Bearer ***, or ***)" in await failure(status(code, said, "retry-after: 0\r\n"))
+    nested = {"error": {field: f"no {KEY}"}}
+    if field in ("message", "detail"):
+        assert "(no ***)" in await failure(status(code, nested, "retry-after: 0\r\n"))
+
+
+@pytest.mark.parametrize("before", [*range(185, 201), 790, 795])
+async def test_not_even_a_part_of_a_key_is_shown(before: int) -> None:
+    message = await failure(status(401, {"message": f"{'x' * before}{KEY}"}))
+    assert "secret" not in message
+    spaced = await failure(status(401, {"message": f"{' ' * before}{KEY}"}))
+    assert spaced == "Some search rejected the key: check SOME_KEY (***)"
+
+
+async def test_a_key_in_a_broken_answer_is_not_shown() -> None:
+    async def broken(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{KEY}\r\n\r\n".encode())
+        await writer.drain()
+
+    assert (await failure(broken)).startswith("Some search cannot be reached: ")
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    endpoint = Endpoint("http://me:pass%40word@127.0.0.1/", "S", "", SearchError)
+    assert endpoint.said("me, pass@word and\npass%40word") == "me, *** and ***"
+    assert endpoint.said(["pass@word"]) == ""
 
 
 async def test_no_key() -> None:
@@ -274,6 +356,29 @@ async def test_a_call_with_little_time_proves_nothing(patience: float, second: s
             with pytest.raises(SearchError) as caught:
                 await post_json(client, spared, {}, timeout_seconds=0.05)
             assert str(caught.value).startswith(f"Some search {message}")
+
+
+@pytest.mark.parametrize("retry_after", [b"\xb2", b"Mon, 01 Jan 99999999999999999999 00:00:00 GMT", b"-5", b"soon", b"\xb2" * 5_000])
+async def test_a_pause_that_is_none_is_an_ordinary_failure(retry_after: bytes) -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\nretry-after: " + retry_after + b"\r\n\r\n")
+        await writer.drain()
+
+    assert await failure(answer) == "Some search is failing: HTTP 503"
+
+
+@given(
+    st.one_of(
+        st.text(st.characters()),
+        st.text(st.characters(categories=("Nd", "No"))),
+        st.from_regex(r"(Mon, )?\d{1,25} (Jan|Dec) -?\d{1,25} \d{1,12}:\d{1,12}(:\d{1,12})? ([+-]?\d{1,25}|GMT|[A-Z]{1,5})"),
+    )
+)
+@example("\u00b2")
+@example("Mon, 01 Jan 9999 00:00:00 -2359")
+def test_any_text_asks_for_a_pause_or_none(retry_after: str) -> None:
+    seconds = _seconds(retry_after)
+    assert seconds is None or 0 <= seconds < 1e12
 
 
 async def test_a_form_as_it_arrives() -> None:

@@ -101,13 +101,78 @@ async def test_requests_in_a_period(clock: Clock) -> None:
     traffic = Traffic(Upstream(Policy(rate=Rate(5, 60))), clock)
     await traffic.begin(8)
     assert traffic.sent == 5
-    await clock.pass_by(11.9)
+    await clock.pass_by(59.9)
     assert traffic.sent == 5
     await clock.pass_by(0.2)
-    assert traffic.sent == 6
-    await clock.pass_by(24)
     assert traffic.sent == 8
-    await traffic.end(8)
+    await traffic.begin(3)
+    assert traffic.sent == 10
+    await clock.pass_by(59.9)
+    assert traffic.sent == 10
+    await clock.pass_by(0.2)
+    assert traffic.sent == 11
+    await traffic.end(11)
+
+
+async def test_a_period_does_not_end_with_a_pause(clock: Clock) -> None:
+    upstream = Upstream(Policy(rate=Rate(2, 10)))
+    traffic = Traffic(upstream, clock)
+    upstream.pause(100)
+    await traffic.begin(6)
+    await clock.pass_by(99.9)
+    assert traffic.sent == 0
+    for sent in (2, 4, 6):
+        await clock.pass_by(0.2)
+        assert traffic.sent == sent
+        await clock.pass_by(9.9)
+    await traffic.end(6)
+
+
+async def test_who_gives_up_waiting_leaves_the_turn_to_the_next(clock: Clock) -> None:
+    traffic = Traffic(Upstream(Policy(rate=Rate(1, 10))), clock)
+    await traffic.begin(4)
+    for task in traffic.tasks[1:3]:
+        task.cancel()
+    await clock.pass_by(10.1)
+    assert traffic.sent == 2
+    await traffic.end(2)
+
+
+@given(
+    requests=st.integers(1, 4),
+    at_once=st.sampled_from([None, 1, 3]),
+    steps=st.lists(
+        st.tuples(st.integers(0, 6), st.sampled_from([0.0, 1.0, 4.0, 10.0, 25.0]), st.sampled_from([0.0, 0.0, 12.0])), max_size=12
+    ),
+)
+def test_no_period_has_more_requests_than_the_rate(requests: int, at_once: int | None, steps: list[tuple[int, float, float]]) -> None:
+    async def walk(clock: Clock) -> list[float]:
+        upstream = Upstream(Policy(rate=Rate(requests, 10), at_once=at_once))
+        sent: list[float] = []
+
+        async def one() -> None:
+            async with upstream.slot(clock.now + 1e6):
+                await upstream.turn(clock.now + 1e6)
+                sent.append(clock.now)
+
+        loop = asyncio.get_running_loop()
+        loop.time = lambda: clock.now  # type: ignore[method-assign]
+        tasks: list[asyncio.Task[None]] = []
+        for count, seconds, pause in steps:
+            if pause:
+                upstream.pause(pause)
+            tasks += [asyncio.create_task(one()) for _ in range(count)]
+            await clock.pass_by()
+            await clock.pass_by(seconds)
+        while not all(task.done() for task in tasks):
+            await clock.pass_by(0.5)
+        await asyncio.gather(*tasks)
+        return sent
+
+    with pytest.MonkeyPatch.context() as patch:
+        sent = asyncio.run(walk(Clock(patch)))
+    assert len(sent) == sum(count for count, _, _ in steps)
+    assert all(later - earlier >= 10 for earlier, later in zip(sent, sent[requests:], strict=False))
 
 
 async def test_a_queue_too_long_to_wait_in_is_left_at_once(clock: Clock) -> None:
@@ -115,12 +180,26 @@ async def test_a_queue_too_long_to_wait_in_is_left_at_once(clock: Clock) -> None
     traffic = Traffic(upstream, clock)
     await traffic.begin(8)
     with pytest.raises(NotAsked, match=r"^has too many requests waiting for their turn \(9 at a time, 5 in 60 s\)$"):
-        async with upstream.slot(clock.now + 35):
+        async with upstream.slot(clock.now + 59):
             pass
-    await traffic.begin(1, seconds=49)
-    await clock.pass_by(49)
+    await traffic.begin(2, seconds=61)
+    with pytest.raises(NotAsked, match=r"^has too many requests waiting"):  # this one would be the sixth of the next period
+        async with upstream.slot(clock.now + 61):
+            pass
+    await clock.pass_by(60.1)
     assert traffic.sent == 9
     await traffic.end(9)
+    await traffic.begin(1)
+    assert traffic.sent == 10
+    await traffic.end(1)
+
+
+async def test_a_turn_that_would_come_too_late_is_refused_at_once(clock: Clock) -> None:
+    traffic = Traffic(Upstream(Policy(rate=Rate(1, 60))), clock)
+    await traffic.begin(1)
+    await traffic.begin(1, seconds=59)
+    assert str(traffic.tasks[1].exception()) == "had no turn for it in time (1 in 60 s)"
+    await traffic.end(1)
 
 
 async def test_a_pause_holds_for_every_request(clock: Clock) -> None:
@@ -143,7 +222,7 @@ async def test_a_pause_holds_for_every_request(clock: Clock) -> None:
 async def test_who_waits_in_vain_from_now_on_is_told_at_once(clock: Clock) -> None:
     upstream = Upstream(Policy(at_once=2, rate=Rate(1, 60), failures=1))
     traffic = Traffic(upstream, clock)
-    await traffic.begin(3, seconds=100)  # one under way, one waits for the rate, one for a slot
+    await traffic.begin(3, seconds=130)  # one under way, one waits for the rate, one for a slot
     await traffic.begin(1, seconds=1_000)
     upstream.pause(500)
     await clock.pass_by()

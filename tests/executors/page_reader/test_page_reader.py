@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,7 +12,7 @@ from executors.page_reader.executor import PageReader
 from providers.reader import SOURCES, Reading, ReadOptions
 from providers.reader.pages import page_id
 from schemas.errors import InvalidRequest, ReadError
-from schemas.reading import Page, ReadRequest
+from schemas.reading import Attachment, Page, ReadRequest
 from schemas.settings import Settings
 from schemas.usage import Allowance
 from tests.embedding_stand_in import HashedEmbedding
@@ -192,3 +193,48 @@ async def test_embedding_has_what_reading_left_of_the_allowance(scripted: Script
     assert response.usage.provider_tokens == tokens + 4
     await reader.close()
     assert embedding.closed
+
+
+DATED = (
+    b'<html><head><title>Tides</title><meta name="author" content="Ann Lee"><meta property="article:published_time" content="2024-05-06">'
+    b'<meta property="article:modified_time" content="2024-05-07"></head><body><article><h1>Tides</h1><p>'
+    + b"The moon moves the sea twice a day. "
+    * 20
+    + b'<a href="https://a.org/moon">the moon</a></p><figure><img src="https://a.org/sea.png" width=600 height=400>'
+    b"<figcaption>The sea</figcaption></figure>"
+    b"<p>The sea moves the sand along the shore, and the sand lies there.</p></article></body></html>"
+)
+
+
+def attachment(content: bytes = DATED, name: str = "tides.html", **changed: object) -> ReadRequest:
+    file = Attachment(name=name, content=base64.encodebytes(content).decode())
+    return ReadRequest(**{"url": "attachment:1/tides.html", "question": QUESTION, "attachment": file, **changed})  # type: ignore[arg-type]
+
+
+async def test_an_attachment_in_base64_with_line_breaks_is_read_with_all_it_says(reader: PageReader) -> None:
+    response = await reader.read(attachment(with_images=True))
+    page = response.page
+    assert (page.url, page.title, page.author) == ("attachment:1/tides.html", "Tides", "Ann Lee")
+    assert (page.published, page.modified, page.date_source, page.source) == ("2024-05-06", "2024-05-07", "meta", "attachment")
+    assert page.page_id == page_id(page.url, page.text)
+    assert [image.url for image in response.images] == ["https://a.org/sea.png"]
+    assert [link.url for link in response.links] == ["https://a.org/moon"]
+    assert (await reader.read(attachment())).images == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (attachment(url="foo"), "url"),
+        (attachment(url="https://bank.example/"), "url"),
+        (attachment(url="file:///a.txt"), "url"),
+        (attachment(url="attachment:"), "url"),
+        (attachment(name=" "), "attachment"),
+        (attachment(name=""), "attachment"),
+        (attachment(attachment=Attachment(name="a.txt", content="no base64!")), "attachment"),
+    ],
+)
+async def test_an_attachment_that_cannot_be_one(reader: PageReader, request_: ReadRequest, field: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        await reader.read(request_)
+    assert raised.value.field == field

@@ -19,8 +19,9 @@ from schemas.ranking import Candidate, DedupeRequest, Ranking, RankRequest
 from schemas.settings import Settings
 from schemas.usage import Allowance
 from tests.embedding_stand_in import CountingRerank, HashedEmbedding
-from tests.scripted import ScriptedServer
+from tests.scripted import Json, ScriptedServer
 from tests.scripted.replies import Status
+from tests.scripted.vectors import embeddings
 
 TEA = Candidate(url="https://a.org/tea", title="history of tea")
 COFFEE = Candidate(url="https://b.org/coffee", title="history of coffee")
@@ -167,6 +168,32 @@ async def test_over_http(scripted: ScriptedServer) -> None:
     assert order(response) == [COFFEE.url, TEA.url]
     assert [request.body["task"] for request in scripted.sent("/v1/embeddings")[1:]] == ["retrieval.query", "retrieval.passage"]
     await embedder.close()
+
+
+async def test_a_question_without_words_is_near_nothing(scripted: ScriptedServer) -> None:
+    ranker = URLRanker(settings=Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
+    response = await ranked(ranker, "???", TEA, COFFEE)
+    assert (order(response), response.errors, scripted.requests) == ([TEA.url, COFFEE.url], [], [])
+    wordless = Candidate(url="https://c.org/x", title="!!!")
+    assert (await ranked(ranker, "tea", wordless)).errors == []
+    assert (await ranked(ranker, "tea", wordless, TEA)).errors == []
+    await ranker.close()
+
+
+async def test_a_server_that_changes_its_dimensions_leaves_lexical_relevance(scripted: ScriptedServer) -> None:
+    scripted.embeddings.script(
+        lambda request: Json(embeddings([[1.0] * (4 if len(scripted.requests) == 1 else 8) for _ in request["input"]], tokens=3))
+    )
+    ranker = URLRanker(settings=Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
+    response = await ranked(ranker, "coffee", TEA, COFFEE)
+    cause = "the embeddings server sent vectors of 8 dimensions, and of 4 before"
+    assert response.errors == [f"candidates were compared by their words alone: {cause}"]
+    assert (order(response), response.usage.provider_tokens) == ([COFFEE.url, TEA.url], 6)
+    # The question is remembered with 4 numbers, so the call after that fails too, and forgets it.
+    errors = [(await ranked(ranker, "coffee", TEA, COFFEE)).errors for _ in range(2)]
+    cause = "the question has a vector of 4 dimensions, and the passages of 8"
+    assert errors == [[f"candidates were compared by their words alone: {cause}"], []]
+    await ranker.close()
 
 
 async def test_nothing_to_judge_asks_nobody() -> None:

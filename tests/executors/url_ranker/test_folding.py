@@ -84,6 +84,29 @@ def test_a_page_about_printing_is_not_a_print_variant() -> None:
     assert len(folded(page("https://a.org/functions/print", "print()"), page("https://a.org/functions", "Functions"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (page("https://g.org/guitar", "Guitars"), page("https://g.org/guitar/amp")),
+        (page("https://g.org/guitar"), page("https://g.org/guitar/amp")),
+        (page("https://docs.org/ref/functions", "Functions"), page("https://docs.org/ref/functions/print")),
+        (page("https://docs.org/ref/functions"), page("https://docs.org/ref/functions/print", "print")),
+        (page("https://media.a.org/x", "A song"), page("https://m.media.a.org/x", "Another thing")),
+        (page("https://dev.a.org/p", "b"), page("https://amp.dev.a.org/p", "a")),
+        (page("https://a.org/x", "Guitars"), page("https://a.org/x?amp=1", "Amplifiers")),
+        (page("https://m.co.uk/x"), page("https://mobile.co.uk/x")),
+    ],
+)
+def test_what_only_looks_like_a_variant_stays(one: Candidate, other: Candidate) -> None:
+    assert len(folded(one, other)) == len(folded(other, one)) == 2
+
+
+def test_a_mobile_mirror_whose_title_names_the_site() -> None:
+    mirrors = [page("https://en.pedia.org/Tide", "Tide - Pedia"), page("https://en.m.pedia.org/Tide", "Tide")]
+    assert folded(*mirrors) == {"https://en.pedia.org/Tide": 2.0}
+    assert folded(page("https://a.org/x", "Tide"), page("https://a.org/x?utm_source=mail", "Tide")) == {"https://a.org/x": 2.0}
+
+
 STORY = "The moon pulls the water of the oceans, and the turning earth carries every coast through two high tides a day."
 
 
@@ -92,6 +115,39 @@ def test_copies_of_a_story_are_one() -> None:
     assert folded(*copies) == {"https://b.org/s": 3.0}
     other_end = page("https://c.org/", "Why tides come twice | C", f"{STORY} More")
     assert folded(*copies, other_end) == {"https://c.org/": 4.0}
+
+
+def test_near_copies_are_one() -> None:
+    story = page("https://a.org/", "Why tides come twice", STORY)
+    for near in (STORY.upper(), STORY.replace(",", " -"), STORY.replace("tides", "tide").replace("the oceans", "oceans")):
+        assert len(folded(story, page("https://b.org/", "WHY  tides come twice", near))) == 1
+
+
+VET = "aspirin is {}safe for dogs when the dose is small and a vet agrees to it beforehand, after a look at the blood"
+
+
+@pytest.mark.parametrize(
+    ("title", "one", "other"),
+    [
+        ("Is aspirin safe for dogs", f"Yes, {VET.format('')}", f"No, {VET.format('not ')}"),
+        ("Is aspirin safe for dogs", VET.format(""), VET.format("un")),
+        ("Is aspirin safe for dogs", VET.format(""), VET.format("not ")),
+        ("Getting started with the documentation", *["Learn how to install, configure and use it in a few minutes"] * 2),
+        ("Why tides come twice", STORY, STORY.replace("two", "three")),
+        ("Why tides come twice", STORY, STORY.replace("pulls", "repels")),
+        ("Why tides come twice", f"{STORY} It is 5 degrees.", f"{STORY} It is −5 degrees."),
+        ("Why tides come twice", f"{STORY} Ships go from north to south.", f"{STORY} Ships go from south to north."),
+        ("", STORY, STORY),
+    ],
+)
+def test_what_says_something_else_is_no_copy(title: str, one: str, other: str) -> None:
+    for hosts in (("a.org", "b.org"), ("a.org", "a.org")):
+        assert len(folded(page(f"https://{hosts[0]}/x", title, one), page(f"https://{hosts[1]}/y", title, other))) == 2
+
+
+def test_other_titles_are_other_pages() -> None:
+    titles = ["Learning C", "Learning C++", "Learning C | Part II", "Learning"]
+    assert len(folded(*(page(f"https://{host}.org/", title, STORY) for host, title in zip("abcd", titles, strict=True)))) == 4
 
 
 def test_b5_other_numbers_are_another_text() -> None:

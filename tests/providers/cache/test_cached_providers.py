@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
@@ -32,14 +34,15 @@ from providers.rerank.cached import CachedRerank
 from providers.search import PROVIDERS, create_search
 from providers.search.base import SearchOptions
 from providers.search.cached import CachedSearch
+from providers.search.contained import Contained
 from providers.search.jina import JinaSearch
 from providers.search.local import LocalSearch
-from schemas.errors import EmbeddingError, NotRecorded, ReadError, RerankError, SearchError
+from schemas.errors import EmbeddingError, NotRecorded, PageUnavailable, ReadError, RerankError, SearchError
 from schemas.search import SearchQuery, TimeRange
 from schemas.settings import Settings
 from schemas.usage import Usage
 from tests.embedding_stand_in import CountingRerank, HashedEmbedding
-from tests.scripted import Json, ScriptedServer, Status
+from tests.scripted import Delay, Json, ScriptedServer, Status
 
 MakeSettings = Callable[..., Settings]
 URL = "https://a.example/tea"
@@ -90,6 +93,51 @@ async def test_a_search_is_sent_once(configured: MakeSettings, scripted: Scripte
     assert [result.url for result in again.results] == [URL]
     assert (first.usage.searches, spent(again.usage)) == (1, {})
     assert len(scripted.sent("/search/")) == 1
+
+
+async def test_that_nothing_was_found_is_not_kept(configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any]) -> None:
+    query = SearchQuery(text="tea leaves")
+    search = cached(search_of(configured("read-write")))
+    scripted.search.script(lambda _: Json({"code": 200, "data": []}))
+    nothing = await search.search(query, SearchOptions())
+    scripted.search.script(scripted.search.default)
+    found = await search.search(query, SearchOptions())
+    assert ([len(nothing.results), len(found.results)], nothing.usage.searches, found.usage.searches) == ([0, 1], 1, 1)
+    assert spent((await search.search(query, SearchOptions())).usage) == {}
+    assert len(scripted.sent("/search/")) == 2
+
+
+async def test_nobody_waits_for_the_same_query_longer_than_its_own_time(
+    configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any]
+) -> None:
+    search = cached(search_of(configured("read-write")))
+    scripted.search.script(lambda request: Delay(60, scripted.search.default(request)))
+    first = asyncio.create_task(search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=60)))
+    assert await asyncio.to_thread(scripted.wait_for_requests)
+    started = time.monotonic()
+    with pytest.raises(SearchError, match=r"^jina: 0\.3 s passed while the same query was under way$") as caught:
+        await search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=0.3))
+    assert 0.3 <= time.monotonic() - started < 2
+    assert (caught.value.usage.searches, len(scripted.sent("/search/"))) == (0, 1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_who_takes_over_has_the_rest_of_its_time(
+    configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any]
+) -> None:
+    search = cached(search_of(configured("read-write")))
+    scripted.search.script(lambda request: Delay(60, scripted.search.default(request)))
+    started = time.monotonic()
+    both = [
+        search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=0.8)),
+        search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=1.0)),
+    ]
+    ended = await asyncio.gather(*both, return_exceptions=True)
+    assert 0.9 <= time.monotonic() - started < 1.6
+    assert [type(end) for end in ended] == [SearchError] * 2
+    assert str(ended[0]) == "Jina search did not answer within 0.8 s"
+    assert len(scripted.sent("/search/")) == 2
 
 
 async def test_a_recorded_search_is_replayed_without_server(
@@ -154,6 +202,22 @@ async def test_a_page_is_read_once(configured: MakeSettings, scripted: ScriptedS
     assert len(scripted.sent("/reader/")) == 1
 
 
+async def test_nobody_waits_for_the_same_page_longer_than_its_own_time(
+    configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any]
+) -> None:
+    reader = cached(reader_of(configured("read-write")))
+    scripted.reader.script(lambda request: Delay(60, scripted.reader.default(request)))
+    first = asyncio.create_task(reader.read(URL, ReadOptions(timeout_seconds=60)))
+    assert await asyncio.to_thread(scripted.wait_for_requests)
+    started = time.monotonic()
+    with pytest.raises(PageUnavailable, match=rf"^{URL}: 0\.3 s passed while another reading of it was under way$") as caught:
+        await reader.read(URL, ReadOptions(timeout_seconds=0.3))
+    assert 0.3 <= time.monotonic() - started < 2
+    assert (caught.value.usage.pages, len(scripted.sent("/reader/"))) == (0, 1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
 async def test_a_recorded_page_is_replayed_without_server(
     configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any]
 ) -> None:
@@ -196,6 +260,31 @@ async def test_no_key_is_in_the_file(configured: MakeSettings, scripted: Scripte
     assert KEY.encode() not in everything
     again = await cached(search_of(configured("replay"))).search(SearchQuery(text="tea leaves"), SearchOptions())
     assert [result.url for result in again.results] == [URL]  # credentials in the address make no other question
+
+
+@pytest.mark.parametrize("code", [401, 402, 422, 500])
+async def test_a_key_that_is_sent_back_is_nowhere(
+    configured: MakeSettings, scripted: ScriptedServer, cached: Callable[[Any], Any], code: int
+) -> None:
+    settings = configured("record")
+    scripted.search.script(lambda _: Status(code, {"code": code, "message": f"{'x' * 190} {KEY} is no token, {KEY}"}))
+    scripted.reader.script(lambda _: Status(code, {"code": code, "readableMessage": f"no such token: Bearer {KEY}"}))
+    errors: list[Exception] = []
+    for mode in ("record", "replay"):
+        with pytest.raises(SearchError) as search:
+            await cached(search_of(configured(mode))).search(SearchQuery(text="tea leaves"), SearchOptions())
+        with pytest.raises(ReadError) as reader:
+            await cached(reader_of(configured(mode))).read(URL, ReadOptions())
+        errors += [search.value, reader.value]
+    assert [error.args for error in errors[:2]] == [error.args for error in errors[2:]]
+    assert "(no such token: Bearer ***)" in str(errors[1])
+    shown = "".join(f"{error!r}{error.args}" for error in errors)
+    assert KEY[:6] not in shown
+    with closing(sqlite3.connect(settings.deepsearch_home / "cache.db")) as connection:
+        rows = connection.execute("SELECT compressed, value FROM entries").fetchall()
+    held = b"".join(zstandard.decompress(value) if compressed else value for compressed, value in rows)
+    assert b"no such token" in held
+    assert KEY.encode() not in held
 
 
 # -- vectors and scores ------------------------------------------------------------------------------------------------
@@ -431,4 +520,4 @@ async def test_what_the_settings_make_is_remembered(configured: MakeSettings, ca
     assert {name: type(chain._provider(name)) for name in PROVIDERS if name != "local"} == dict.fromkeys(
         PROVIDERS.keys() - {"local"}, CachedSearch
     )
-    assert isinstance(chain._provider("local"), LocalSearch)
+    assert isinstance(chain._provider("local"), Contained)

@@ -132,3 +132,21 @@ async def test_nothing_outside_is_read(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"^water\.md: it cannot be read \(it is larger than 10 bytes"):
         (corpus.folder / "en" / "water.md").write_text("changed, and too large", encoding="utf-8")
         await corpus.read(f"{inside}/en/water.md", max_bytes=10)
+
+
+@pytest.mark.parametrize("place", ["", "documents", "corpora"])
+async def test_a_corpus_among_our_own_files_is_searched_and_read(tmp_path: Path, place: str) -> None:
+    home = tmp_path / "home"
+    folder = home / place
+    folder.mkdir(parents=True)
+    (folder / "tides.md").write_text("# Tides\n\nThe moon moves the sea twice a day.", encoding="utf-8")
+    corpus = open_corpus(folder, home)
+    await corpus.index()
+    (corpus.index_folder / "own.md").write_text("an index file of our own, with the moon in it", encoding="utf-8")
+    assert (await corpus.index()).removed == 0
+    hits = await corpus.search("moon", 5)
+    assert [hit.url for hit in hits] == [(folder / "tides.md").as_uri()]
+    assert "twice a day" in (await corpus.read(hits[0].url)).document.text
+    with pytest.raises(CorpusError, match=r"not a document of the corpus|outside the corpus"):
+        await corpus.read((corpus.index_folder / "own.md").as_uri())
+    corpus.close()

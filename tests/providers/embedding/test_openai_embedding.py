@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from providers.embedding.openai import OpenAIEmbedding
-from schemas.errors import ConfigurationError, EmbeddingError
+from schemas.errors import BudgetExceeded, ConfigurationError, EmbeddingError
 from schemas.settings import Settings
 from tests.scripted import Json, ScriptedServer, Status
 from tests.scripted.vectors import embeddings
@@ -97,9 +97,36 @@ async def test_a_text_longer_than_the_model_reads_is_cut(scripted: ScriptedServe
 
 async def test_the_dimension_is_the_models_own(scripted: ScriptedServer) -> None:
     provider = OpenAIEmbedding(Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
-    assert (await provider.embed(["?"], "match")).vectors.shape == (1, 0)
+    assert (await provider.embed([], "match")).vectors.shape == (0, 0)
     assert (await provider.embed(["one", "?"], "match")).vectors.shape == (2, 64)
     assert (await provider.embed(["?"], "match")).vectors.tolist() == np.zeros((1, 64)).tolist()
+    assert len(scripted.requests) == 1
+    await provider.close()
+
+
+async def test_zeros_have_the_models_dimension_from_the_first_call(scripted: ScriptedServer) -> None:
+    provider = OpenAIEmbedding(Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
+    first = await provider.embed(["???", "!"], "query")
+    assert first.vectors.tolist() == np.zeros((2, 64)).tolist()
+    assert [request.body["input"] for request in scripted.requests] == [["word"]]
+    assert first.usage.provider_tokens == 1
+    assert (await provider.embed(["one"], "passage")).vectors.shape == (1, 64)
+    await provider.close()
+    bound = OpenAIEmbedding(Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
+    with pytest.raises(BudgetExceeded):
+        await bound.embed(["?"], "query", max_tokens=0)
+    await bound.close()
+
+
+async def test_a_changed_dimension_is_an_error_once(scripted: ScriptedServer) -> None:
+    provider = OpenAIEmbedding(Settings(embedding_base_url=scripted.llm_url, embedding_model="m"))
+    scripted.embeddings.script(lambda request: Json(embeddings([[1.0] * (4 if len(scripted.requests) == 1 else 8)], tokens=3)))
+    assert (await provider.embed(["one"], "match")).vectors.shape == (1, 4)
+    with pytest.raises(EmbeddingError, match=r"^the embeddings server sent vectors of 8 dimensions, and of 4 before$") as caught:
+        await provider.embed(["one"], "match")
+    assert caught.value.usage.provider_tokens == 3
+    assert (await provider.embed(["one"], "match")).vectors.shape == (1, 8)
+    assert (await provider.embed(["?"], "match")).vectors.shape == (1, 8)
     await provider.close()
 
 

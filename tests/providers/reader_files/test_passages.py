@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.embedding.base import Embedded, Task
 from providers.lexical import relevance
 from providers.reader.blocks import blocks
 from providers.reader.chunks import Chunk, chunks
 from providers.reader.passages import Scored, Selection, rank_hybrid, select_passages, worth_embedding
 from schemas.errors import NotRecorded
 from schemas.reading import Passage
+from schemas.usage import Usage
 from tests.embedding_stand_in import HashedEmbedding
 
 GUIDE = """# Guide
@@ -301,3 +305,38 @@ async def test_without_a_provider_nothing_has_changed() -> None:
     best = sorted(zip(scores, found, strict=True), key=lambda pair: (-pair[0], pair[1].start))
     expected = [(c.start, c.end, score) for score, c in best if score > 0 and score >= 0.2 * best[0][0]][:8]
     assert [(p.start, p.end, p.score) for p in (await select_passages("tungsten melt", text, "en")).passages] == expected
+
+
+# -- long texts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", ["a\n", "a\n\n", "# a\nb\n", ". ", "tides moon abcdefgh. ", "潮汐。"])
+async def test_the_work_on_a_long_text_is_bounded(line: str) -> None:
+    text = line * (8_000_000 // len(line))
+    started = time.process_time()
+    selection = await select_passages("What moves the tides?", text, "en")
+    assert time.process_time() - started < 3
+    _verbatim_disjoint_and_bounded(text, selection.passages)
+    assert selection.passages
+
+
+def test_the_answer_is_found_at_the_end_of_a_very_long_text() -> None:
+    text = page(100) + "\n\n" + page(60).replace("tungsten", "lead").replace("gallium", "tin") * 40
+    assert len(text) > 1_200_000
+    text += "\n\n## Zinc\n\nZinc boils at 907 °C.\n"
+    found = lexically("At which temperature does zinc boil?", text, "en")
+    assert "Zinc boils at 907 °C." in found[0].text
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("question", "passages"), [((1, 4), 8), ((1, 0), 0), ((0, 4), 4), ((4,), 4)])
+async def test_vectors_that_cannot_be_compared_leave_the_lexical_passages(late: bool, question: tuple[int, ...], passages: int) -> None:
+    class Unequal(HashedEmbedding):
+        async def embed(self, texts: Sequence[str], task: Task, **options: object) -> Embedded:  # type: ignore[override]
+            shape = question if task == "query" else (len(texts), passages)
+            return Embedded(np.ones(shape, dtype=np.float32), Usage(provider_tokens=3))
+
+    selection = await with_embeddings(long_page(30, 20), Unequal(supports_late_chunking=late))
+    assert ANSWER in selection.passages[0].text
+    assert selection.errors[0].startswith("passages were compared by their words alone: hashed sent vectors of ")
+    assert selection.usage.provider_tokens == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -362,3 +363,29 @@ async def test_closing_closes_every_source() -> None:
     sources = [Source("one", "a"), Source("two", "b")]
     await PageSourceChain(sources).close()
     assert all(source.closed for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        (r"http://ex.com\@127.0.0.1/", "http://ex.com/@127.0.0.1/"),
+        ("HTTPS://EX.com/a b#/part", "https://ex.com/a%20b#/part"),
+        ("http://ex\t.com/", "http://ex.com/"),
+    ],
+)
+async def test_the_service_is_sent_the_address_that_was_checked(
+    jina: JinaReader, scripted: ScriptedServer, written: str, sent: str
+) -> None:
+    scripted.reader.script(lambda request: answer())
+    await jina.read(written, OPTIONS)
+    assert scripted.requests[-1].body == {"url": sent}
+
+
+@pytest.mark.parametrize("piece", ["![", "![](", "![a](b(", "![a](" + "(b)" * 50])
+async def test_images_are_taken_out_in_linear_time(jina: JinaReader, scripted: ScriptedServer, piece: str) -> None:
+    content = piece * (900_000 // len(piece)) + "\n\nThe ![Image 1: sea](https://a.org/sea_(1).png)moon."
+    scripted.reader.script(lambda request: answer(content=content))
+    started = time.process_time()
+    reading = await jina.read(URL, ReadOptions(timeout_seconds=30, max_bytes=2_000_000, with_images=True))
+    assert time.process_time() - started < 2
+    assert reading.page.text.endswith("The moon.")

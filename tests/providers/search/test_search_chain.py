@@ -104,9 +104,18 @@ async def test_pages_found_twice_are_listed_once_per_query() -> None:
 async def test_hostnames() -> None:
     shelf = Shelf("a", ["https://a.org/", "https://docs.a.org/", "https://nota.org/", "https://b.org/", "file:///corpus/x.txt"])
     only = await chain(shelf).search(queries("x"), SearchOptions(only_hostnames=("a.org",)))
-    assert [result.url for result in only.results] == ["https://a.org/", "https://docs.a.org/", "file:///corpus/x.txt"]
+    assert [result.url for result in only.results] == ["https://a.org/", "https://docs.a.org/"]
     bad = await chain(shelf).search(queries("x"), OPTIONS, bad_hostnames=["a.org"])
-    assert [result.url for result in bad.results] == ["https://nota.org/", "https://b.org/", "file:///corpus/x.txt"]
+    assert [result.url for result in bad.results] == ["https://nota.org/", "https://b.org/"]
+
+
+@pytest.mark.parametrize("options", [OPTIONS, SearchOptions(only_hostnames=("a.org",))])
+async def test_only_the_corpus_gives_files(options: SearchOptions) -> None:
+    urls = ["file:///corpus/x.txt", "FILE:///etc/passwd", "file://a.org/x", "attachment:x.txt", "https://a.org/"]
+    web = await chain(Shelf("web", urls)).search(queries("x"), options)
+    assert [result.url for result in web.results] == ["https://a.org/"]
+    corpus = await chain(Shelf("local", urls[:1])).search(queries("x"), options)
+    assert [result.url for result in corpus.results] == ["file:///corpus/x.txt"]
 
 
 async def test_a_provider_whose_results_are_all_unwanted_did_not_find_anything() -> None:
