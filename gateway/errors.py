@@ -63,6 +63,8 @@ def install(app: FastAPI) -> None:
     async def _(request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
         # jina's body is either one document or a list of them: of the two explanations the one that got further is meant.
         cause = max(error.errors(), key=lambda one: len(one["loc"]))
+        if cause["type"] == "json_invalid":
+            return _response(422, "invalid_request", f"The body is not JSON: {cause['ctx']['error']}.")
         field = _field(cause["loc"])
         details = [{key: one[key] for key in ("loc", "msg", "type")} for one in error.errors()]
         return _response(422, "invalid_request", f"{field or 'body'}: {cause['msg']}", field, detail=jsonable_encoder(details))
@@ -70,6 +72,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
         message = str(error.detail)
+        if message == "There was an error parsing the body":  # FastAPI's, for what Python's own parser did not expect
+            message = "The body is not JSON: it is not UTF-8, is nested too deeply, or has a number of thousands of digits."
         if message == "Not Found":
             message = f"There is no {request.method} {request.url.path}; /docs lists what there is."
         elif message == "Method Not Allowed":
@@ -85,11 +89,11 @@ def message_code(status: int) -> str:
 def _field(location: Sequence[int | str]) -> str | None:
     """The path of a field in the document, such as `messages.0.role`.
 
-    `location` begins with where FastAPI found it ("body"), then for jina's routes "data" and the name of the union's branch,
+    `location` begins with where FastAPI found it (such as "body"), then for jina's routes "data" and the name of the union's branch,
     which for a list is followed by the document's index. Names that are no identifiers are pydantic's own, of its validators.
     """
     path = list(location)
-    if path[:1] in (["body"], ["query"]):
+    if path[:1] in (["body"], ["query"], ["path"], ["header"]):
         path = path[1:]
     if path[:1] == ["data"] and len(path) > 1:
         path = path[2:]

@@ -17,12 +17,14 @@ from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.runtimes.servers.http import HTTPServer
 from jina.types.request.data import DataRequest, SingleDocumentRequest
 
+import gateway.docs_page
 import gateway.errors
 import gateway.health
 import gateway.jobs
 import gateway.mcp
 import gateway.metrics
 import gateway.openai
+import gateway.openapi
 import gateway.page
 import gateway.streams
 import gateway.websocket
@@ -127,6 +129,8 @@ class Http(HTTPServer):
         gateway.page.install(app)
         gateway.health.install(app, addresses(self.runtime_args))
         gateway.metrics.install(app)
+        gateway.docs_page.install(app)
+        gateway.openapi.install(app)
         handler = self._request_handler
         http.install(app, get_settings(), handler.access, handler.limits)
         return app

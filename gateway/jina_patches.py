@@ -17,6 +17,7 @@ from jina.proto import jina_pb2
 from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 
+from gateway import carriable
 from gateway.errors import from_network, from_status
 from schemas.errors import InvalidRequest
 from schemas.jina_runtime import require
@@ -86,6 +87,7 @@ class EndpointStreamer(GatewayStreamer):
             async for request in requests:
                 try:
                     self.check(request.header.exec_endpoint, streams=False)
+                    _refuse_target(request.header.target_executor)
                 except InvalidRequest as error:
                     refused.append(error)  # not raised here: jina would wait for ever for the end of this iterator
                     return
@@ -105,6 +107,7 @@ class EndpointStreamer(GatewayStreamer):
         """Send a streaming request to the Executor that binds its endpoint; jina sends it to the first of the chain."""
         endpoint = request.header.exec_endpoint
         self.check(endpoint, streams=True)
+        _refuse_target(request.header.target_executor)
         node = self.stage_of(endpoint)
         try:
             async for response in node.stream_single_doc(
@@ -114,19 +117,29 @@ class EndpointStreamer(GatewayStreamer):
         except InternalNetworkError as error:
             raise from_network(error, self._executor_addresses) from error
 
-    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
-        """As jina's, for callers in this process, but a failure is raised; jina hands it on inside a response."""
+    async def stream_docs(self, docs: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+        """As jina's, for callers in this process, but a failure is raised; jina hands it on inside a response.
+
+        Raises `InvalidRequest` for a document that cannot travel, and for parameters, which no stage takes.
+        """
+        _refuse_target(kwargs.get("target_executor"))
+        if kwargs.get("parameters"):
+            raise InvalidRequest("parameters: no stage takes any; what it takes is in its document", field="parameters")
+        carriable.check(kwargs.get("request_id") or "", "header.request_id")
+        for doc in docs:
+            carriable.check(doc)
         try:
-            async for response in super().stream_docs(*args, return_results=True, **kwargs):
+            async for response in super().stream_docs(docs, return_results=True, **kwargs):
                 if response.header.status.code == jina_pb2.StatusProto.ERROR:
                     raise from_status(response.header.status)
                 yield response if return_results else response.docs
         except InternalNetworkError as error:
             raise from_network(error, self._executor_addresses) from error
 
-    async def stream_doc(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
-        """As jina's, for callers in this process; yields `(document, None)` and raises a failure."""
-        async for response, _ in super().stream_doc(*args, return_results=True, **kwargs):
+    async def stream_doc(self, doc: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+        """As jina's, for callers in this process; yields `(document, None)` and raises a failure, also for what cannot travel."""
+        carriable.check(doc)
+        async for response, _ in super().stream_doc(doc, return_results=True, **kwargs):
             if response.header.status.code == jina_pb2.StatusProto.ERROR:
                 raise from_status(response.header.status)
             yield (response if return_results else response.data.doc), None
@@ -135,6 +148,16 @@ class EndpointStreamer(GatewayStreamer):
         """Close the connections to the stages. jina first spins until no floating Executor works; a client that leaves in the middle
         of a call can make that for ever, and this Flow has none."""
         await self._connection_pool.close()
+
+
+def _refuse_target(target: str | None) -> None:
+    """Raise `InvalidRequest` when a request names a `target_executor`.
+
+    jina takes it for a regular expression: one that fits no stage makes the request its own answer, one that is none fails,
+    and one that is made for it takes for ever, and the whole gateway with it.
+    """
+    if target:
+        raise InvalidRequest("target_executor: leave it out, each endpoint belongs to one stage", field="header.target_executor")
 
 
 # jina asks three web sites for this machine's public address at every start of a Flow, only to print it.

@@ -82,7 +82,9 @@ class Endpoint:
         if body is None:
             return _refusal(413, f"The message has more than {MOST_BODY_BYTES:,} bytes.")
         try:
-            message = types.JSONRPCMessage.model_validate(json.loads(body))
+            document = json.loads(body)
+            json.dumps(document, ensure_ascii=False).encode()  # JSON can hold halves of characters, which no answer could repeat
+            message = types.JSONRPCMessage.model_validate(document)
         except (ValueError, RecursionError) as error:
             kind = "is no JSON-RPC 2.0 message" if isinstance(error, ValidationError) else "is not JSON"
             return _refusal(400, f"The body {kind}.", types.INVALID_REQUEST if isinstance(error, ValidationError) else types.PARSE_ERROR)
