@@ -113,7 +113,8 @@ class Research:
                             after = event.sequence
                     continue  # it has stopped here, or was quicker than who reads: the journal tells the rest
             summary = await self._journal.summary(run_id)
-            if summary.state != "running":
+            # A job that was interrupted goes on as soon as a controller has taken it up.
+            if summary.state != "running" and not (summary.state == "interrupted" and summary.background):
                 rest = await self._journal.events(run_id, after)
                 if not rest:
                     yield _on_the_wire(run_id, after, time.time(), await self._end_of(run_id, summary))

@@ -208,6 +208,8 @@ def add_sessions(server: ScriptedServer) -> Sessions:
     server.add_page(REPORT, "Cold-climate heat pump report", _REPORT_TEXT, published="2024-02-19")
     server.search.pages.append((LOST, "Heat pump field measurements", "heat pump field study cold climate COP below -15 C"))
     server.add_page(HOSTILE_URL, HOSTILE_TITLE, f"{XSS} {HOSTILE_SENTENCE} \u202eReversed.")
+    # The reader is asked in the spelling that was checked.
+    server.reader.add(HOSTILE_URL.replace('"', "%22"), HOSTILE_TITLE, f"{XSS} {HOSTILE_SENTENCE} \u202eReversed.")
     server.add_page(
         "https://coffee.example.org/espresso", "Espresso pressure", "A lever of the espresso machine builds its pressure of 9 bar."
     )
