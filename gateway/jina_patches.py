@@ -11,6 +11,7 @@ from typing import Any
 
 import jina.jaml.helper
 import jina.orchestrate.orchestrator
+import jina.serve.helper
 from docarray import DocList
 from jina.excepts import InternalNetworkError
 from jina.proto import jina_pb2
@@ -117,19 +118,18 @@ class EndpointStreamer(GatewayStreamer):
         except InternalNetworkError as error:
             raise from_network(error, self._executor_addresses) from error
 
-    async def stream_docs(self, docs: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
         """As jina's, for callers in this process, but a failure is raised; jina hands it on inside a response.
 
-        Raises `InvalidRequest` for a document that cannot travel, and for parameters, which no stage takes.
+        Raises `InvalidRequest` for a document that cannot travel.
         """
         _refuse_target(kwargs.get("target_executor"))
-        if kwargs.get("parameters"):
-            raise InvalidRequest("parameters: no stage takes any; what it takes is in its document", field="parameters")
-        carriable.check(kwargs.get("request_id") or "", "header.request_id")
-        for doc in docs:
+        kwargs.pop("parameters", None)  # jina's client sends some of its own, no stage takes any, and not all JSON could travel
+        for doc in args[0] if args else kwargs["docs"]:
             carriable.check(doc)
+        carriable.check(kwargs.get("request_id") or "", "header.request_id")  # after the documents: it may be the first one's id
         try:
-            async for response in super().stream_docs(docs, return_results=True, **kwargs):
+            async for response in super().stream_docs(*args, return_results=True, **kwargs):
                 if response.header.status.code == jina_pb2.StatusProto.ERROR:
                     raise from_status(response.header.status)
                 yield response if return_results else response.docs
@@ -163,6 +163,20 @@ def _refuse_target(target: str | None) -> None:
 # jina asks three web sites for this machine's public address at every start of a Flow, only to print it.
 require(jina.orchestrate.orchestrator, "get_public_ip")
 jina.orchestrate.orchestrator.get_public_ip = lambda *_, **__: None
+
+
+# jina's clients, this gateway among them, send a sign of life every ten seconds, but its servers take one in five minutes: after
+# half a minute of rest they end the connection with "Too many pings", and the next call on it fails as if the stage were down.
+require(jina.serve.helper, "get_default_grpc_options", "get_server_side_grpc_options")
+_default_grpc_options = jina.serve.helper.get_default_grpc_options
+_LEAST_PING_INTERVAL_MILLISECONDS = 5_000
+
+
+def _grpc_options() -> list[tuple[str, Any]]:
+    return [*_default_grpc_options(), ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MILLISECONDS)]
+
+
+jina.serve.helper.get_default_grpc_options = _grpc_options
 
 
 # The folder of a bare `flow.yml` is an empty string, which jina's parser turns into None and then cannot join to a path.

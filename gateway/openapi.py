@@ -11,6 +11,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from typing import Any
 
 from docarray import BaseDoc
@@ -161,7 +162,7 @@ def _describe_stage(path: str, method: str, operation: Json, documents: dict[str
 
 _BODIES = ("/finalize",)
 """Streaming endpoints of which little can be asked without a body. Browsers send none with a GET."""
-_EVENT_STREAM = {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+_EVENT_STREAM = {"description": "Server-sent events.", "content": {"text/event-stream": {}}}
 
 
 def _class_name(schema: Json, generated: Json, inside: str = "") -> str:
@@ -190,7 +191,7 @@ def _add_failures(path: str, method: str, operation: Json) -> None:
     responses.pop("422", None)
     openai = path.startswith(_OPENAI)
     statuses = set() if path in _OPEN else set(_PLAIN)
-    if path in STAGES or path.startswith("/v1/") and not path.startswith("/v1/models"):
+    if path in STAGES or (path.startswith("/v1/") and not path.startswith("/v1/models")):
         statuses |= {404, 502, 503, 504} | ({409} if openai else {422})
     elif path.startswith("/v1/models/"):
         statuses |= {404}
@@ -252,7 +253,7 @@ def _docstrings(document: type[BaseDoc]) -> dict[str, str]:
         return {}
     assert isinstance(tree.body[0], ast.ClassDef)
     found, body = {}, tree.body[0].body
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return found

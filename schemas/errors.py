@@ -3,6 +3,7 @@
 DeepSearchError
 ├── InvalidRequest           the caller's request cannot be served as it stands; names the field
 │   ├── RunNotFound          no run has that id
+│   ├── Cancelled            the run was stopped by its owner before there was an answer
 │   ├── TooLarge             the request has more bytes than are taken
 │   └── TooSlow              the request did not arrive in time
 ├── ConfigurationError       a setting is missing or wrong; names the setting
@@ -78,6 +79,12 @@ class RunNotFound(InvalidRequest):
     """No run has the id that was asked for."""
 
     code, http_status, grpc_status = "run_not_found", 404, "NOT_FOUND"
+
+
+class Cancelled(InvalidRequest):
+    """The run was stopped by its owner before there was an answer."""
+
+    code, http_status, grpc_status, exit_code = "cancelled", 409, "ABORTED", 1
 
 
 class TooLarge(InvalidRequest):

@@ -11,7 +11,7 @@ from executors.controller.remote_stages import RemoteStages
 from executors.controller.research import Research
 from providers.journal import create_journal
 from schemas import events as ev
-from schemas.errors import DeepSearchError, from_code
+from schemas.errors import Cancelled, DeepSearchError, from_code
 from schemas.events import ResearchEvent
 from schemas.reading import Page
 from schemas.research import PageQuery, ResearchAnswer, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
@@ -71,6 +71,8 @@ class Controller(Executor):
             ended = event.data
         if ended.get("outcome") == "failed":
             raise from_code(ended.get("code", ""), ended.get("message", ""))
+        if ended.get("outcome") == "cancelled":
+            raise Cancelled("the run was cancelled before there was an answer")
         return ResearchAnswer(**ended["answer"])
 
     @requests(on="/submit")

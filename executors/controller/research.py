@@ -138,7 +138,10 @@ class Research:
     async def cancel(self, run_id: str) -> None:
         """Stop a run for good; one that has ended stays as it is. Raises `RunNotFound`, or `InvalidRequest` when it runs elsewhere."""
         if run_id in self._active:
-            self._active[run_id].put_nowait(ev.RunCancelled())
+            with self._followers.following(run_id) as follower:
+                self._active[run_id].put_nowait(ev.RunCancelled())
+                async for _ in follower.events():
+                    pass  # until the run has ended, so that whoever asks next sees it
             return
         state = replay(await self._journal.events(run_id))
         if state.outcome != "running":

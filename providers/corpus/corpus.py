@@ -31,7 +31,7 @@ from providers.reader.documents import Document
 from providers.reader.limits import MAX_BYTES
 from providers.reader.pages import page_id
 from providers.reader.workers import WorkerDied, shared_pool
-from schemas.errors import CorpusError, ReadError
+from schemas.errors import CorpusError, InvalidRequest, ReadError
 
 if TYPE_CHECKING:
     # tantivy is loaded when it is first used: a process that only reads pages never needs it.
@@ -184,7 +184,7 @@ class Corpus:
     async def read(self, url: str, *, max_bytes: int | None = None, timeout_seconds: float = _FILE_SECONDS) -> CorpusPage:
         """The document at a `file:` URL: from the index when the file is unchanged since, otherwise converted now.
 
-        Raises `CorpusError` for anything that is no document of this folder (links that lead outside included),
+        Raises `InvalidRequest` for anything that is no document of this folder (links that lead outside included),
         `ReadError` when it cannot be read.
         """
         path = await asyncio.to_thread(self._document_path, url)
@@ -399,22 +399,22 @@ class Corpus:
         """Path of a document of this folder, links resolved. The same rules as for indexing hold."""
         parts = urlsplit(url)
         if parts.scheme.lower() != "file" or parts.netloc.lower() not in ("", "localhost"):
-            raise CorpusError(f"{url[:200]}: not a file URL of this machine")
+            raise InvalidRequest(f"{url[:200]}: not a file URL of this machine", field="url")
         raw = os.fsdecode(unquote_to_bytes(parts.path))
         try:
             path = Path(raw).resolve()
         except (OSError, ValueError, RuntimeError) as error:
-            raise CorpusError(f"{url[:200]}: not a file name ({error})") from error
+            raise InvalidRequest(f"{url[:200]}: not a file name ({error})", field="url") from error
         if not raw.startswith("/") or not path.is_relative_to(self.folder):
-            raise CorpusError(f"{url[:200]}: outside the corpus {self.folder}")
+            raise InvalidRequest(f"{url[:200]}: outside the corpus", field="url")
         inside = path.relative_to(self.folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or path.suffix.lower() not in SUFFIXES or path.is_relative_to(self._leave_out):
-            raise CorpusError(f"{url[:200]}: not a document of the corpus; those are files of type {', '.join(SUFFIXES)}")
+            raise InvalidRequest(f"{url[:200]}: not a document of the corpus; those are files of type {', '.join(SUFFIXES)}", field="url")
         if not path.exists():
             raise ReadError(f"{path.name}: there is no such file in the corpus")
         if not path.is_file():
-            raise CorpusError(f"{url[:200]}: not a file")
+            raise InvalidRequest(f"{url[:200]}: not a file", field="url")
         return path
 
 

@@ -46,7 +46,7 @@ class PageSource(Protocol):
     async def read(self, url: str, options: ReadOptions) -> Reading:
         """Read the page.
 
-        Raises `ReadError`, `PageUnavailable` for what may pass or may not stop another reader, or `CorpusError` for a file outside
+        Raises `ReadError`, `PageUnavailable` for what may pass or may not stop another reader, or `InvalidRequest` for a file outside
         the corpus; each message names the cause.
         """
         ...

@@ -38,7 +38,7 @@ class PageSourceChain:
         `options.timeout_seconds` holds for all sources together, waiting for a place included. A page that failed before
         (`options.failures`) is tried by another source first. Raises `PageUnavailable` naming every cause when all of them failed
         and one of the causes may pass, otherwise `ReadError`; `InvalidRequest` when it is no URL or none accepts it, and
-        `CorpusError` for a file outside the corpus.
+        `CorpusError` when there is no corpus for a file URL.
         """
         sources = self._sources_for(url)
         deadline = time.monotonic() + options.timeout_seconds

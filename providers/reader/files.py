@@ -28,7 +28,7 @@ class FileReader:
     async def read(self, url: str, options: ReadOptions) -> Reading:
         """Read a document of the corpus.
 
-        Raises `CorpusError` for a file that is no document of the corpus, `InvalidRequest` for a corpus outside the configured
+        Raises `InvalidRequest` for a file that is no document of the corpus and for a corpus outside the configured
         one, `ReadError` when the file cannot be read, `PageUnavailable` when that takes too long.
         """
         corpus = await self._corpora.get(corpus_folder(self._settings, options.corpus))

@@ -8,7 +8,7 @@ import pytest
 
 from providers.corpus import Corpus, open_corpus
 from providers.reader.pages import page_id
-from schemas.errors import CorpusError, ReadError
+from schemas.errors import CorpusError, InvalidRequest, ReadError
 
 DOCUMENTS = {
     "en/water.md": "# Boiling points\n\nAt sea level, water boils at 100 degrees Celsius. On Mount Everest it boils at 71 degrees.",
@@ -125,7 +125,7 @@ async def test_nothing_outside_is_read(corpus: Corpus, tmp_path: Path) -> None:
         "file:secret.md",
         "https://example.org/water.md",
     ]:
-        with pytest.raises(CorpusError):
+        with pytest.raises(InvalidRequest):
             await corpus.read(url)
     with pytest.raises(ReadError, match=r"^gone\.md: there is no such file in the corpus$"):
         await corpus.read(f"{inside}/gone.md")
@@ -147,6 +147,6 @@ async def test_a_corpus_among_our_own_files_is_searched_and_read(tmp_path: Path,
     hits = await corpus.search("moon", 5)
     assert [hit.url for hit in hits] == [(folder / "tides.md").as_uri()]
     assert "twice a day" in (await corpus.read(hits[0].url)).document.text
-    with pytest.raises(CorpusError, match=r"not a document of the corpus|outside the corpus"):
+    with pytest.raises(InvalidRequest, match=r"not a document of the corpus|outside the corpus"):
         await corpus.read((corpus.index_folder / "own.md").as_uri())
     corpus.close()

@@ -116,5 +116,5 @@ async def test_reader_gives_page_and_links(reader: FileReader, provider: LocalSe
 
 
 async def test_reader_stays_inside(reader: FileReader) -> None:
-    with pytest.raises(CorpusError, match="outside the corpus"):
+    with pytest.raises(InvalidRequest, match="outside the corpus"):
         await reader.read("file:///etc/passwd", ReadOptions())
