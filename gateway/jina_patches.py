@@ -11,7 +11,6 @@ from typing import Any
 
 import jina.jaml.helper
 import jina.orchestrate.orchestrator
-import jina.serve.helper
 from docarray import DocList
 from jina.excepts import InternalNetworkError
 from jina.proto import jina_pb2
@@ -163,20 +162,6 @@ def _refuse_target(target: str | None) -> None:
 # jina asks three web sites for this machine's public address at every start of a Flow, only to print it.
 require(jina.orchestrate.orchestrator, "get_public_ip")
 jina.orchestrate.orchestrator.get_public_ip = lambda *_, **__: None
-
-
-# jina's clients, this gateway among them, send a sign of life every ten seconds, but its servers take one in five minutes: after
-# half a minute of rest they end the connection with "Too many pings", and the next call on it fails as if the stage were down.
-require(jina.serve.helper, "get_default_grpc_options", "get_server_side_grpc_options")
-_default_grpc_options = jina.serve.helper.get_default_grpc_options
-_LEAST_PING_INTERVAL_MILLISECONDS = 5_000
-
-
-def _grpc_options() -> list[tuple[str, Any]]:
-    return [*_default_grpc_options(), ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MILLISECONDS)]
-
-
-jina.serve.helper.get_default_grpc_options = _grpc_options
 
 
 # The folder of a bare `flow.yml` is an empty string, which jina's parser turns into None and then cannot join to a path.

@@ -13,6 +13,7 @@ from inspect import isawaitable
 from typing import Any
 
 import jina
+import jina.serve.helper
 from jina.serve.runtimes.servers import BaseServer
 from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
@@ -58,6 +59,20 @@ require(GRPCServer, "shutdown")
 require(BaseServer, "shutdown")
 require(WorkerRequestHandler, "close")
 GRPCServer.shutdown = _shutdown
+
+
+# jina's clients, our gateway among them, send a sign of life every ten seconds, but its servers take one in five minutes: after
+# half a minute of rest they end the connection with "Too many pings", and the next call on it fails as if the stage were down.
+require(jina.serve.helper, "get_default_grpc_options", "get_server_side_grpc_options")
+_default_grpc_options = jina.serve.helper.get_default_grpc_options
+_LEAST_PING_INTERVAL_MILLISECONDS = 5_000
+
+
+def _grpc_options() -> list[tuple[str, Any]]:
+    return [*_default_grpc_options(), ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MILLISECONDS)]
+
+
+jina.serve.helper.get_default_grpc_options = _grpc_options
 
 
 _make_record = logging.getLogRecordFactory()
