@@ -236,12 +236,19 @@ async def _resume(run_id: str, watch: Watch) -> RunEnded | None:
 
 
 async def _rerun(run_id: str, watch: Watch) -> RunEnded | None:
+    from executors.controller.attachments import attached
     from schemas.events import RunStarted
 
-    started = (await _read_journal(lambda journal: journal.events(run_id)))[0].event
-    if not isinstance(started, RunStarted):
-        raise ValueError(f"the journal of run {run_id} does not begin with its start")
-    return await _ask(started.request.model_copy(update={"run_id": ""}), None, watch)
+    async def request_of(journal: Journal) -> ResearchRequest:
+        started = (await journal.events(run_id))[0].event
+        if not isinstance(started, RunStarted):
+            raise ValueError(f"the journal of run {run_id} does not begin with its start")
+        for url, file in attached(started.request).items():
+            file.content = (await journal.attachment(run_id, url)).content
+        return started.request
+
+    request = await _read_journal(request_of)
+    return await _ask(request.model_copy(update={"run_id": ""}), None, watch)
 
 
 async def _with_documents(requested: str, settings: Settings) -> tuple[Settings, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
@@ -102,7 +103,9 @@ def install(app: FastAPI) -> None:
 
     def document() -> Json:
         if not app.openapi_schema:
-            app.openapi_schema = complete(generated())
+            with warnings.catch_warnings():  # jina writes its pydantic models in the words of pydantic 1
+                warnings.filterwarnings("ignore", message="Valid config keys have changed in V2")
+                app.openapi_schema = complete(generated())
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]

@@ -60,6 +60,8 @@ def _notice(state: RunState, final: Finalized) -> str:
         notices.append(_DIRECT)
     elif not final.references and state.stop_reason != "no_evidence":
         notices.append(_UNCITED)
+    if state.search_error and not state.read:
+        notices.append(f"Nothing could be searched: {state.search_error}.")
     notices += [f"Not read: {reason}." for reason in state.unread]
     notices += [_NOTICES.get(state.stop_reason or "", ""), final.error, state.error_message]
     return " ".join(notice for notice in notices if notice)

@@ -100,6 +100,8 @@ def end_search(state: RunState) -> RunState:
             if snippets:
                 state = learned(state, Knowledge(id="", kind="side-info", question=query, answer="; ".join(snippets)))
     failed = not state.step_results and bool(state.step_errors)
+    if failed:
+        state = changed(state, search_error="; ".join(dict.fromkeys(state.step_errors)))
     outcome = "done" if new else "failed" if failed else "nothing_new"
     items = list(state.step_queries) or (state.decision.queries if state.decision else [])
     state = noted(state, outcome, items=items, note="; ".join(dict.fromkeys(state.step_errors)))

@@ -75,6 +75,7 @@ class RunState(Record):
     step_queries: tuple[str, ...] = ()
     step_errors: tuple[str, ...] = ()
     pool_before: int = 0
+    search_error: str = Field("", description="Why the last search that no provider answered failed.")
 
     # The visit under way.
     step_pages: tuple[str, ...] = ()

@@ -50,7 +50,7 @@ class LocalEmbedding:
             raise ConfigurationError("EMBEDDING_MODEL is not set: name a folder with a model", field="EMBEDDING_MODEL")
         missing = [package for package in ("tokenizers", "safetensors") if find_spec(package) is None]
         if missing:
-            message = f"EMBEDDING_PROVIDER=local needs {' and '.join(missing)}: pip install 'deepsearch[local-embeddings]'"
+            message = f"EMBEDDING_PROVIDER=local needs {' and '.join(missing)}: pip install -e '.[local-embeddings]'"
             raise ConfigurationError(message, field="EMBEDDING_PROVIDER")
         self._folder = Path(settings.embedding_model).expanduser().absolute()
         lacking = [name for name in _FILES if not (self._folder / name).is_file()]

@@ -273,5 +273,5 @@ def test_other_settings_that_cannot_work(folder: Path, tmp_path: Path, monkeypat
     with pytest.raises(ConfigurationError, match=r"^EMBEDDING_DIMENSIONS: the model in .* has 24$"):
         make(folder, embedding_dimensions=32)
     monkeypatch.setattr(local, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"needs tokenizers and safetensors: pip install 'deepsearch\[local-embeddings\]'$"):
+    with pytest.raises(ConfigurationError, match=r"needs tokenizers and safetensors: pip install -e '.\[local-embeddings\]'$"):
         make(folder)
