@@ -12,10 +12,14 @@ from typing import Any
 import jina.jaml.helper
 import jina.orchestrate.orchestrator
 from docarray import DocList
+from grpc.aio import AioRpcError
 from jina.excepts import InternalNetworkError
 from jina.proto import jina_pb2
+from jina.serve.networking import GrpcConnectionPool
+from jina.serve.networking.connection_stub import _ConnectionStubs
 from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
+from jina.types.request.data import DataRequest
 
 from gateway import carriable
 from gateway.errors import from_network, from_status
@@ -32,6 +36,8 @@ require(
     "close",
 )
 require(TopologyGraph._ReqReplyNode, "stream_single_doc")
+require(GrpcConnectionPool, "_handle_aiorpcerror")
+require(_ConnectionStubs, "_init_stubs")
 
 
 class EndpointStreamer(GatewayStreamer):
@@ -102,6 +108,40 @@ class EndpointStreamer(GatewayStreamer):
             raise from_network(error, self._executor_addresses) from error
         if refused:
             raise refused[0]
+
+    async def cancellable(self, request: DataRequest, documents: Any = None) -> DataRequest:
+        """Send one unary request on and return the response; who is cancelled meanwhile ends the stage's work too.
+
+        jina lets a call to a stage go on whatever becomes of the client. `documents` is the list that the response is to hold
+        in this process, None where it only travels on. Raises the stage's failure.
+        """
+        endpoint = request.header.exec_endpoint
+        self.check(endpoint, streams=False)
+        _refuse_target(request.header.target_executor)
+        node, pool = self.stage_of(endpoint), self._connection_pool
+        replicas = pool._connections.get_replicas(node.name, True)
+        connection = await replicas.get_next_connection(num_retries=1)
+        if not connection._initialized:
+            await connection._init_stubs()
+        sent = connection.single_data_stub.process_single_data(
+            request, metadata=(("endpoint", endpoint),), compression=pool.compression, timeout=node._timeout_send
+        )
+        try:
+            response: DataRequest = await sent
+        except AioRpcError as error:
+            address = connection.address
+            failure = await pool._handle_aiorpcerror(
+                error, tried_addresses={address}, current_address=address, current_deployment=node.name, connection_list=replicas
+            )
+            if not isinstance(failure, InternalNetworkError):
+                failure = InternalNetworkError(error, dest_addr={address}, details=error.details())
+            raise from_network(failure, self._executor_addresses) from error
+        finally:
+            sent.cancel()  # does nothing to a call that is done
+        if response.header.status.code == jina_pb2.StatusProto.ERROR:
+            raise from_status(response.header.status)
+        response.document_array_cls = documents or DocList.__class_getitem__(self._endpoints_models_map[endpoint]["output"])
+        return response
 
     async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncIterator[Any]:
         """Send a streaming request to the Executor that binds its endpoint; jina sends it to the first of the chain."""

@@ -19,15 +19,17 @@ def frame(data: str, *, event: str = "", event_id: str = "") -> bytes:
     return "\n".join([*lines, f"data: {data}", "", ""]).encode("utf-8", "replace")
 
 
-async def with_heartbeat(frames: AsyncGenerator[bytes, None], seconds: float = HEARTBEAT_SECONDS) -> AsyncGenerator[bytes, None]:
-    """The frames, and a comment whenever there was none for `seconds`. Closing it closes `frames` too."""
+async def with_heartbeat(
+    frames: AsyncGenerator[bytes, None], seconds: float = HEARTBEAT_SECONDS, beat: bytes = _COMMENT
+) -> AsyncGenerator[bytes, None]:
+    """The frames, and a `beat` (unset: a comment) whenever there was none for `seconds`. Closing it closes `frames` too."""
     pending: asyncio.Task[bytes] | None = None
     try:
         while True:
             pending = pending or asyncio.ensure_future(anext(frames))
             done, _ = await asyncio.wait({pending}, timeout=seconds)
             if not done:
-                yield _COMMENT
+                yield beat
                 continue
             try:
                 current, pending = pending.result(), None

@@ -7,7 +7,8 @@ HTTP status, and a later one arrives as `event: error`, where jina's stream just
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from docarray import BaseDoc
@@ -17,7 +18,11 @@ from fastapi.routing import APIRoute
 
 from gateway.errors import response
 from gateway.jina_patches import EndpointStreamer
+from gateway.sse import with_heartbeat
 from schemas.errors import DeepSearchError
+
+_BEAT = b"\r\n"
+"""A sign of life. Not a comment: `jina.Client` takes one that arrives together with a document for a part of it."""
 
 
 def install(app: FastAPI, streamer: EndpointStreamer) -> None:
@@ -31,20 +36,22 @@ def install(app: FastAPI, streamer: EndpointStreamer) -> None:
 def _add(app: FastAPI, streamer: EndpointStreamer, endpoint: str, document: type[BaseDoc]) -> None:
     async def stream(request: Request, body: Any = Body(None)) -> StreamingResponse:  # noqa: B008
         question = document.model_validate(dict(request.query_params) if body is None else body)
-        answers = streamer.stream_doc(doc=question, exec_endpoint=endpoint)
+        answers: Any = streamer.stream_doc(doc=question, exec_endpoint=endpoint)
         first = await anext(answers, None)
-        return StreamingResponse(_events(first, answers), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        events = with_heartbeat(_events(first, answers), beat=_BEAT)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     stream.__annotations__["body"] = document | None  # what /docs shows; FastAPI validates it and names the field
     app.add_api_route(endpoint, stream, methods=["GET"], summary=f"Streaming Endpoint {endpoint}", response_class=StreamingResponse)
 
 
-async def _events(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _events(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
     try:
-        if first is not None:
-            yield _event(b"update", first[0].model_dump_json().encode())
-        async for answer, _ in rest:
-            yield _event(b"update", answer.model_dump_json().encode())
+        async with aclosing(rest):
+            if first is not None:
+                yield _event(b"update", first[0].model_dump_json().encode())
+            async for answer, _ in rest:
+                yield _event(b"update", answer.model_dump_json().encode())
     except DeepSearchError as error:
         yield _event(b"error", bytes(response(error).body))
     yield b"event: end\r\n\r\n"

@@ -11,8 +11,11 @@ from gateway.guard.keys import Keys
 from schemas.errors import Forbidden, Unauthorized
 from schemas.settings import Settings
 
-_FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"})
+_FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "true-client-ip", "cf-connecting-ip", "x-client-ip", "x-cluster-client-ip"})
+_FORWARDED_PREFIX = "x-forwarded"
 """A request with one of these came through a proxy, so its peer's address is not the caller's."""
+_PROXY_HTTP_VERSION = "1.0"
+"""What nginx speaks to what it stands before unless it is told otherwise, and no client of today."""
 _CROSS_SITE = frozenset({"cross-site", "same-site"})
 
 NO_KEY = "This server asks for a key; send it as `Authorization: Bearer KEY`."
@@ -33,12 +36,12 @@ class Access:
         self._anybody = settings.deepsearch_allow_anonymous
         self._origins = frozenset(origins(settings))
 
-    def caller(self, headers: Iterable[tuple[str, str]], peer: str | None, *, web: bool) -> str:
+    def caller(self, headers: Iterable[tuple[str, str]], peer: str | None, *, web: bool, version: str = "") -> str:
         """The caller's name.
 
         `headers` are HTTP headers or gRPC metadata with names in lower case; `peer` is the address at the other end of the
-        connection, None for a Unix socket; `web`: a browser could have sent it. Raises `Unauthorized`, or `Forbidden` for what a
-        browser sends on behalf of another site's page.
+        connection, None for a Unix socket; `web`: a browser could have sent it; `version` is HTTP's. Raises `Unauthorized`, or
+        `Forbidden` for what a browser sends on behalf of another site's page.
         """
         found = dict(headers)
         get = found.get
@@ -52,16 +55,16 @@ class Access:
         if not self._anybody:
             if self._keys.configured:
                 raise Unauthorized(NO_KEY)
-            if not is_loopback(peer) or not _FORWARDED.isdisjoint(found):
+            if not is_loopback(peer) or _is_forwarded(found, version):
                 raise Unauthorized(NOT_LOCAL)
         if web:
             self._check_page(get)
         return address_name(peer)
 
-    def local(self, headers: Iterable[tuple[str, str]], peer: str | None) -> bool:
+    def local(self, headers: Iterable[tuple[str, str]], peer: str | None, version: str = "") -> bool:
         """Whether a request was made on this machine, by something other than a web page."""
         found = dict(headers)
-        here = is_loopback(peer) and _FORWARDED.isdisjoint(found) and _is_local_name(found.get("host", ""))
+        here = is_loopback(peer) and not _is_forwarded(found, version) and _is_local_name(found.get("host", ""))
         return here and "origin" not in found and found.get("sec-fetch-site") not in _CROSS_SITE
 
     def _check_page(self, get: Callable[[str], str | None]) -> None:
@@ -122,6 +125,10 @@ def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddre
 def _key(get: Callable[[str], Any]) -> str:
     scheme, _, key = str(get("authorization") or "").strip().partition(" ")
     return key.strip() if scheme.lower() == "bearer" else str(get("x-api-key") or "").strip()
+
+
+def _is_forwarded(headers: Iterable[str], version: str) -> bool:
+    return version == _PROXY_HTTP_VERSION or any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIX) for name in headers)
 
 
 def _is_local_name(host: str) -> bool:

@@ -15,7 +15,7 @@ class Call:
 
     caller: str
     """The caller's name, as `Access.caller` gives it."""
-    left: Callable[[], Awaitable[None]] | None = None
+    left: Callable[[], Awaitable[object]] | None = None
     """Returns when the client has gone; None where a client that leaves cancels the work by itself."""
     refusal: DeepSearchError | None = None
     """Why a run was refused, for what the response says beside it."""

@@ -18,8 +18,27 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; the server's own choice is ciphers that clients of today refuse. TLS 1.3 has its own."""
 
 
+class Requests(h11.Connection):
+    """h11's reading of requests, strict as it is, and stricter about two things that it lets pass."""
+
+    def next_event(self) -> Any:
+        """What came next. Raises `h11.RemoteProtocolError` for what is not to be read."""
+        event = super().next_event()
+        if isinstance(event, h11.Request | h11.EndOfMessage):
+            # h11 counts only what is incomplete, so a large request that arrives in one piece would pass.
+            size = sum(len(name) + len(value) for name, value in event.headers)
+            if isinstance(event, h11.Request):
+                size += len(event.target)
+                names = {name for name, _ in event.headers}
+                if {b"content-length", b"transfer-encoding"} <= names:
+                    raise h11.RemoteProtocolError("a request has either a length or chunks")  # what a proxy passes on may be two
+            if size > _MOST_HEADER_BYTES:
+                raise h11.RemoteProtocolError("the headers are too large", error_status_hint=431)
+        return event
+
+
 class Connection(H11Protocol):
-    """h11's connection, strict about HTTP as it is, with two more deadlines."""
+    """A client's connection, with two more deadlines."""
 
     request_seconds = 60.0
     """Longest from the connection, or the first byte of a later request, to the end of the request's headers."""
@@ -28,6 +47,10 @@ class Connection(H11Protocol):
 
     _request_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.conn = Requests(h11.SERVER, _MOST_HEADER_BYTES)
 
     def connection_made(self, transport: Any) -> None:
         """The client has connected."""
@@ -80,7 +103,6 @@ def server_options(settings: Settings, certificate: Certificate | None) -> dict[
     """
     options: dict[str, Any] = {
         "http": Connection,
-        "h11_max_incomplete_event_size": _MOST_HEADER_BYTES,
         "ws_max_size": settings.deepsearch_max_body_bytes,
         "access_log": False,
         "server_header": False,

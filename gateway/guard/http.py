@@ -40,11 +40,12 @@ class Door:
             return
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         peer = scope["client"][0] if scope.get("client") else None
+        version = scope.get("http_version", "")
         try:
-            if scope["path"] == _METRICS and self._access.local(headers, peer):
+            if scope["path"] == _METRICS and self._access.local(headers, peer, version):
                 await self._app(scope, receive, send)
                 return
-            call = Call(await self._caller(headers, peer))
+            call = Call(await identified(self._access, self._limits, headers, peer, web=True, version=version))
         except DeepSearchError as error:
             metrics.REFUSED.labels(error.code).inc()
             await self._refuse(error, scope, receive, send)
@@ -57,9 +58,6 @@ class Door:
             await send(message)
 
         await self._app(scope, receive, with_refusal)
-
-    async def _caller(self, headers: list[tuple[str, str]], peer: str | None) -> str:
-        return await identified(self._access, self._limits, headers, peer, web=True)
 
     @staticmethod
     def _is_open(scope: Scope) -> bool:
@@ -75,10 +73,12 @@ class Door:
             await refusals.response(scope["path"], error)(scope, receive, send)
 
 
-async def identified(access: Access, limits: CallerLimits, headers: list[tuple[str, str]], peer: str | None, *, web: bool) -> str:
+async def identified(
+    access: Access, limits: CallerLimits, headers: list[tuple[str, str]], peer: str | None, *, web: bool, version: str = ""
+) -> str:
     """The caller's name, when it may ask now. Raises what `Access.caller` and `CallerLimits.request` raise."""
     try:
-        caller = access.caller(headers, peer, web=web)
+        caller = access.caller(headers, peer, web=web, version=version)
     except DeepSearchError:
         await limits.request(address_name(peer))  # so that nobody tries keys without end
         raise
@@ -96,8 +96,8 @@ def install(app: FastAPI, settings: Settings, access: Access, limits: CallerLimi
             CORSMiddleware,
             allow_origins=allowed,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "X-Api-Key", "Content-Type", "Last-Event-ID"],
-            expose_headers=["Retry-After", "Location"],
+            allow_headers=["*"],  # OpenAI's client sends a dozen of its own, and those of MCP grow with its versions
+            expose_headers=["Retry-After", "X-Should-Retry", "Location", "Mcp-Session-Id"],
         )
     app.add_middleware(Failures)
     app.add_middleware(Headers)

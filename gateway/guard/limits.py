@@ -44,15 +44,19 @@ class CallerLimits:
 
     def begin_run(self, caller: str) -> None:
         """Count a run as under way until `end_run`. Raises `TooManyRuns` or `QuotaUsed`."""
+        self.check_quota(caller)
+        if self._runs[caller] >= self._most_runs:
+            raise TooManyRuns(f"{self._most_runs} runs are under way (DEEPSEARCH_KEY_RUNS).", retry_after=RUN_RETRY_SECONDS)
+        self._runs[caller] += 1
+
+    def check_quota(self, caller: str) -> None:
+        """Raise `QuotaUsed` when the caller has no tokens left today."""
         self._turn_day()
         if self._most_tokens and self._tokens[caller] >= self._most_tokens:
             raise QuotaUsed(
                 f"The {self._most_tokens:,} tokens of today (UTC) are used up (DEEPSEARCH_KEY_DAILY_TOKENS).",
                 retry_after=_DAY - int(time.time()) % _DAY,
             )
-        if self._runs[caller] >= self._most_runs:
-            raise TooManyRuns(f"{self._most_runs} runs are under way (DEEPSEARCH_KEY_RUNS).", retry_after=RUN_RETRY_SECONDS)
-        self._runs[caller] += 1
 
     def end_run(self, caller: str) -> None:
         """The run is over."""

@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import ExitStack, aclosing
-from typing import Any, cast
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, aclosing, contextmanager
+from typing import Any, TypeVar, cast
 
 from docarray import DocList
 from docarray.proto import DocProto, NodeProto
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
+from jina.types.request.data import DataRequest
 
-from gateway import metrics
+from gateway import carriable, metrics
 from gateway.calls import StageCalls
 from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
@@ -36,6 +38,11 @@ RUNS = frozenset({"/research", "/research/stream", "/resume"})
 """Endpoints whose call is as long as the run."""
 JOBS = frozenset({"/submit"})
 """Endpoints that begin a run which goes on by itself."""
+_UNARY_RUN = "/research"
+_ABOUT_RUNS = frozenset({"/events", "/run", "/runs", "/page", "/cancel"})
+"""Endpoints that spend nothing. All others are single stages, which may."""
+
+Result = TypeVar("Result")
 
 _GATEWAY = "gateway"
 _ONLY_THE_END = 2**31 - 1
@@ -57,18 +64,21 @@ class Runs:
         """
         call = CURRENT.get() or Call(_GATEWAY)
         with ExitStack() as held:
-            try:
+            with _refusing(call):
                 self.limits.begin_run(call.caller)
                 held.callback(self.limits.end_run, call.caller)
                 await self._wait(call)
-            except DeepSearchError as error:
-                call.refusal = error
-                metrics.REFUSED.labels(error.code).inc()
-                raise
             held.callback(self._admission.leave)
             begun = time.monotonic()
             held.callback(lambda: metrics.RUN_SECONDS.observe(time.monotonic() - begun))
             return held.pop_all()
+
+    def permit(self, endpoint: str) -> None:
+        """Raise `QuotaUsed` when the current caller has no tokens left for a single stage."""
+        if endpoint not in RUNS | JOBS | _ABOUT_RUNS:
+            call = CURRENT.get() or Call(_GATEWAY)
+            with _refusing(call):
+                self.limits.check_quota(call.caller)
 
     async def _wait(self, call: Call) -> None:
         if call.left is None:
@@ -118,29 +128,30 @@ class GuardedStreamer(EndpointStreamer):
             nonlocal counted
             async for request in source:
                 counted += 1
-                if counted > 1:  # the first was counted with the call
-                    try:
+                try:
+                    if counted > 1:  # the first was counted with the call
                         await self.runs.limits.request(caller)
-                    except DeepSearchError as error:
-                        refused.append(error)
-                        return
+                    self.runs.permit(request.header.exec_endpoint)
+                except DeepSearchError as error:
+                    refused.append(error)
+                    return
                 if request.header.exec_endpoint in RUNS | JOBS:
                     run.append(request)
                     return
                 yield request
 
         while True:
-            async for answer in super().answers(others()):
-                self._spent(caller, answer)
-                yield answer
+            async with aclosing(self._counted(super().answers(others()))) as counted_answers:
+                async for answer in counted_answers:
+                    yield answer
             if refused:
                 raise refused[0]
             if not run:
                 return
             request = run.pop()
-            async with aclosing(
-                self._run(request.header.exec_endpoint, len(_documents(request)), super().answers(_once(request)))
-            ) as answers:
+            endpoint, documents = request.header.exec_endpoint, _documents(request)
+            responses = self._researched(request) if endpoint == _UNARY_RUN else super().answers(_once(request))
+            async with aclosing(self._run(endpoint, len(documents), responses)) as answers:
                 async for answer in answers:
                     yield answer
 
@@ -148,9 +159,13 @@ class GuardedStreamer(EndpointStreamer):
         """As before, with a place for a run."""
         docs, endpoint = args[0] if args else kwargs["docs"], kwargs.get("exec_endpoint")
         is_run = endpoint in RUNS | JOBS
-        if is_run:
-            kwargs["request_size"] = max(1, len(docs))  # one request, whose documents the stage takes one after the other
-        responses = super().stream_docs(*args, return_results=True, **kwargs)
+        self.runs.permit(str(endpoint))
+        if endpoint == _UNARY_RUN:
+            responses: Any = self._researched(_request(**{**kwargs, "docs": docs}), kwargs.get("return_type"))
+        else:
+            if is_run:
+                kwargs["request_size"] = max(1, len(docs))  # one request, whose documents the stage takes one after the other
+            responses = super().stream_docs(*args, return_results=True, **kwargs)
         guarded = self._run(str(endpoint), len(docs), responses) if is_run else self._counted(responses)
         async with aclosing(guarded):
             async for response in guarded:
@@ -160,6 +175,7 @@ class GuardedStreamer(EndpointStreamer):
         """As before, with a place for a run."""
         endpoint, caller, run_id, ended = request.header.exec_endpoint, caller_name(), "", False
         is_run = endpoint in RUNS
+        self.runs.permit(endpoint)
         with await self.runs.enter() if is_run else ExitStack():
             try:
                 sent: Any = super().rpc_stream_doc(request=request)
@@ -197,6 +213,23 @@ class GuardedStreamer(EndpointStreamer):
                     if endpoint in JOBS and (found := _documents(response)):
                         self._later(self._follow(found[0].data["run_id"].text, caller, held.pop_all()))
                     yield response
+
+    async def _researched(self, request: DataRequest, documents: Any = None) -> AsyncGenerator[DataRequest, None]:
+        """The response to a run that is waited for; a client that leaves stops it, and pays for what was spent."""
+        run_ids = []
+        for document in _documents(request):
+            run_id = document.data["run_id"]
+            if not run_id.text and run_id.WhichOneof("content") in (None, "text"):
+                run_id.text = uuid.uuid4().hex[:16]  # so that it can be asked what it has spent
+            run_ids.append(run_id.text)
+        caller = caller_name()
+        try:
+            response = await _while_there(self.cancellable(request, documents))
+        except (ClientLeft, asyncio.CancelledError):
+            for run_id in run_ids:
+                self._later(self._settle(run_id, caller))
+            raise
+        yield response
 
     async def _counted(self, responses: Any) -> AsyncGenerator[Any, None]:
         caller = caller_name()
@@ -245,10 +278,52 @@ class GuardedStreamer(EndpointStreamer):
         task.add_done_callback(self._tasks.discard)
 
 
+@contextmanager
+def _refusing(call: Call) -> Iterator[None]:
+    """Note a refusal, for the response and the metrics."""
+    try:
+        yield
+    except DeepSearchError as error:
+        call.refusal = error
+        metrics.REFUSED.labels(error.code).inc()
+        raise
+
+
+async def _while_there(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled as soon as the client has gone; then `ClientLeft` is raised."""
+    call = CURRENT.get()
+    if call is None or call.left is None:
+        return await work
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(call.left())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientLeft("The client left before its run had ended.", retry_after=1)
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
 def caller_name() -> str:
     """Who asked for what is being done."""
     call = CURRENT.get()
     return call.caller if call else _GATEWAY
+
+
+def _request(*, docs: Any, exec_endpoint: str, target_executor: str | None = None, request_id: str | None = None, **_: Any) -> DataRequest:
+    """The documents as one request. Raises `InvalidRequest` for what cannot travel."""
+    for doc in docs:
+        carriable.check(doc)
+    carriable.check(request_id or "", "header.request_id")
+    request = DataRequest()
+    request.document_array_cls = DocList[docs.doc_type]
+    request.data.docs = docs
+    request.header.exec_endpoint, request.header.target_executor = exec_endpoint, target_executor or ""
+    if request_id:
+        request.header.request_id = request_id
+    return request
 
 
 async def _once(request: Any) -> AsyncIterator[Any]:

@@ -77,7 +77,7 @@ class ResearchOptions(BaseModel):
     model: str | None = Field(None, description="`deepsearch`; Jina's names work as well.")
     stream: bool | None = Field(None, description="True: server-sent events.")
     budget_tokens: Tokens | None = Field(None, description="Token budget of the run; overrides the effort's.")
-    budget_seconds: Annotated[float, Field(ge=1)] | None = Field(None, description="Time limit of the run.")
+    budget_seconds: Annotated[float, Field(ge=1, le=_MOST)] | None = Field(None, description="Time limit of the run.")
     budget_usd: Annotated[float, Field(gt=0)] | None = Field(None, description="Money limit of the run, by the configured prices.")
     max_attempts: Annotated[int, Field(ge=1, le=_MOST)] | None = Field(
         None, description="How often an answer may fail one criterion; overrides the effort's."

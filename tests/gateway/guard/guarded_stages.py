@@ -9,6 +9,7 @@ from jina import Executor, requests
 
 from schemas.errors import InvalidRequest
 from schemas.events import ResearchEvent
+from schemas.reading import Page, ReadRequest, ReadResponse
 from schemas.research import ResearchAnswer, ResearchRequest, RunQuery, RunReport, RunSummary
 from schemas.usage import Usage
 
@@ -27,6 +28,12 @@ class GuardedController(Executor):
     async def research(self, doc: ResearchRequest, **kwargs) -> ResearchAnswer:
         await _end(doc.question)
         return _answer(doc)
+
+    @requests(on="/read")
+    async def read(self, doc: ReadRequest, **kwargs) -> ReadResponse:
+        if doc.url == "fail":
+            raise InvalidRequest("The URL fails.", field="url", usage=USAGE)
+        return ReadResponse(page=Page(url=doc.url), usage=USAGE)
 
     @requests(on="/research/stream")
     async def research_stream(self, doc: ResearchRequest, **kwargs) -> AsyncGenerator[ResearchEvent, None]:
@@ -68,8 +75,12 @@ async def _end(question: str) -> None:
     if question.startswith("fail"):
         raise InvalidRequest("The question fails.", field="question")
     if question.startswith("hold "):
-        while not (Path(os.environ["HOLD"]) / question.split()[1]).exists():
-            await asyncio.sleep(0.01)
+        try:
+            while not (Path(os.environ["HOLD"]) / question.split()[1]).exists():
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            _note(f"cut {question.split()[1]}")
+            raise
 
 
 def _note(line: str) -> None:

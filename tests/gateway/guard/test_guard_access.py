@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -39,10 +40,24 @@ def test_other_machines_may_not(make_settings: Callable[..., Settings], peer: st
     assert allowed(make_settings(deepsearch_allow_anonymous=True), peer)
 
 
-@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "x_real_ip", "via", "x_forwarded_host"])
+@pytest.mark.parametrize(
+    "header",
+    ["x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "forwarded", "x_real_ip", "via", "cf_connecting_ip", "true_client_ip"],
+)
 def test_what_came_through_a_proxy_is_not_local(make_settings: Callable[..., Settings], header: str) -> None:
     assert not allowed(make_settings(), "127.0.0.1", **{header: "127.0.0.1"})
     assert not allowed(make_settings(), "127.0.0.1", web=False, **{header: ""})
+
+
+def test_a_proxy_that_names_itself_nowhere_is_known_by_its_old_http(make_settings: Callable[..., Settings]) -> None:
+    local = Access(make_settings())
+    assert local.caller(LOCAL.items(), "127.0.0.1", web=True, version="1.1") == "address 127.0.0.1"
+    with pytest.raises(Unauthorized):
+        local.caller(LOCAL.items(), "127.0.0.1", web=True, version="1.0")
+    assert not local.local(LOCAL.items(), "127.0.0.1", "1.0")
+    keyed = Access(make_settings(deepsearch_api_keys="k1"))
+    assert keyed.caller({**LOCAL, "x-api-key": "k1"}.items(), "127.0.0.1", web=True, version="1.0").startswith("key ")
+    assert Access(make_settings(deepsearch_allow_anonymous=True)).caller(LOCAL.items(), "8.8.8.8", web=True, version="1.0")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "LOCALHOST"])
@@ -171,6 +186,22 @@ def test_cors_is_off_unless_an_origin_is_named(start: Any) -> None:
     refused = httpx.get(f"{named.http}/v1/models", headers={"Origin": "https://app.example"})
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://app.example")
     assert "access-control-allow-credentials" not in refused.headers
+    assert {"retry-after", "x-should-retry", "mcp-session-id"} <= set(refused.headers["access-control-expose-headers"].lower().split(", "))
+    wanted = "authorization, content-type, last-event-id, mcp-protocol-version, mcp-session-id, x-stainless-lang, x-stainless-retry-count"
+    clients = httpx.options(f"{named.http}/mcp", headers={**preflight, "Access-Control-Request-Headers": wanted})
+    assert (clients.status_code, clients.headers["access-control-allow-headers"]) == (200, wanted)
+
+
+@pytest.mark.flow
+def test_old_http_needs_a_key(start: Any) -> None:
+    request = b"GET /v1/models HTTP/1.0\r\nHost: 127.0.0.1\r\n"
+    for flow, extra, status in (
+        (start(), b"", b"401"),
+        (start(DEEPSEARCH_CORS_ORIGINS="https://app.example", DEEPSEARCH_API_KEYS="sk-page"), b"X-Api-Key: sk-page\r\n", b"200"),
+    ):
+        with socket.create_connection(("127.0.0.1", flow.http_port)) as connection:
+            connection.sendall(request + extra + b"\r\n")
+            assert connection.recv(100).split()[1] == status
 
 
 @pytest.mark.flow

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,13 +15,15 @@ from docarray import DocList
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jina import Client
-from jina.proto.jina_pb2 import SingleDocumentRequestProto
+from jina.proto.jina_pb2 import DataRequestProto, SingleDocumentRequestProto
+from websockets.asyncio.client import connect
 
 from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
 from gateway.guard.limits import CallerLimits
 from gateway.guard.runs import Runs
 from schemas.errors import ClientLeft, Overloaded, QuotaUsed, TooManyRequests, TooManyRuns
+from schemas.reading import ReadRequest, ReadResponse
 from schemas.research import ResearchAnswer, ResearchRequest
 from schemas.settings import Settings
 
@@ -297,8 +300,88 @@ async def test_tokens_are_counted_whoever_carries_them(start: Any, until: Any) -
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "daily_tokens_used")
         assert "The 450 tokens of today (UTC) are used up" in refused.json()["error"]["message"]
         assert 1 <= int(refused.headers["retry-after"]) <= 86_400
-        assert (await http.get("/v1/research/r4")).status_code == 200  # only runs are refused
+        assert (await http.get("/v1/research/r4")).status_code == 200  # what spends nothing is not refused
         assert (await http.post("/research", json=ask("q"), headers={"x-api-key": "k2"})).status_code == 200
+
+
+@pytest.mark.flow
+async def test_single_stages_count_and_are_refused_too(start: Any) -> None:
+    flow = start(DEEPSEARCH_API_KEYS="k1,k2", DEEPSEARCH_KEY_DAILY_TOKENS="250", CASE="single stages")
+    metadata = (("authorization", "Bearer k1"),)
+    client = Client(host="127.0.0.1", port=flow.grpc, protocol="grpc", asyncio=True, log_config="quiet")
+
+    async def read(url: str) -> None:
+        async for _ in client.post("/read", ReadRequest(url=url), return_type=DocList[ReadResponse], metadata=metadata):
+            pass
+
+    async with httpx.AsyncClient(base_url=flow.http, timeout=30, headers={"x-api-key": "k1"}) as http:
+        assert (await http.post("/read", json={"data": {"url": "u"}})).status_code == 200
+        assert flow.measured("deepsearch_tokens_total") == 100
+        await read("u")
+        with pytest.raises(Exception, match="The URL fails"):
+            await read("fail")
+        assert flow.measured("deepsearch_tokens_total") == 300  # a failure is not free of charge
+        refused = await http.post("/read", json={"data": {"url": "u"}})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "daily_tokens_used")
+        assert int(refused.headers["retry-after"]) >= 1
+        with pytest.raises(Exception, match="The 250 tokens of today"):
+            await read("u")
+        assert (await http.get("/v1/research")).status_code != 429
+        assert (await http.post("/read", json={"data": {"url": "u"}}, headers={"x-api-key": "k2"})).status_code == 200
+
+
+@asynccontextmanager
+async def over_http(flow: Any, name: str) -> AsyncIterator[None]:
+    async with httpx.AsyncClient(base_url=flow.http, timeout=30) as http:
+        call = asyncio.create_task(http.post("/research", json=ask(f"hold {name}")))
+        yield
+        call.cancel()
+
+
+@asynccontextmanager
+async def over_grpc(flow: Any, name: str) -> AsyncIterator[None]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{flow.grpc}") as channel:
+        call = channel.unary_unary("/jina.JinaSingleDataRequestRPC/process_single_data", DataRequestProto.SerializeToString)(wire(name))
+        yield
+        call.cancel()
+
+
+@asynccontextmanager
+async def over_grpc_stream(flow: Any, name: str) -> AsyncIterator[None]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{flow.grpc}") as channel:
+        call = channel.stream_stream("/jina.JinaRPC/Call", DataRequestProto.SerializeToString)(iter([wire(name)]))
+        yield
+        call.cancel()
+
+
+@asynccontextmanager
+async def over_websocket(flow: Any, name: str) -> AsyncIterator[None]:
+    async with connect(f"ws://127.0.0.1:{flow.http_port}/") as socket:
+        await socket.send(wire(name).SerializeToString())
+        await socket.send(wire("next").SerializeToString())
+        await socket.send(b"\x00")
+        yield
+
+
+def wire(name: str) -> DataRequestProto:
+    request = DataRequestProto()
+    request.header.exec_endpoint = "/research"
+    request.data.docs.docs.append(ResearchRequest(question=f"hold {name}").to_protobuf())
+    return request
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("ask_and_leave", [over_http, over_grpc, over_grpc_stream, over_websocket])
+async def test_a_unary_run_is_stopped_when_its_client_leaves(small: Any, until: Any, ask_and_leave: Any) -> None:
+    name = ask_and_leave.__name__
+    tokens = small.measured("deepsearch_tokens_total")
+    async with ask_and_leave(small, name):
+        await until(lambda: small.measured("deepsearch_runs_under_way") == 1)
+    left = time.monotonic()
+    await until(lambda: f"cut {name}" in small.notes and small.measured("deepsearch_runs_under_way") == 0)
+    assert time.monotonic() - left < 1
+    await until(lambda: small.measured("deepsearch_tokens_total") == tokens + 100)  # and paid for
+    assert "cut next" not in small.notes
 
 
 @pytest.mark.flow

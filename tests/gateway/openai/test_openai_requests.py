@@ -110,6 +110,7 @@ def test_the_completion_tokens_are_a_budget_with_one_attempt_unless_told_otherwi
         ("max_completion_tokens", 2**31),
         ("budget_tokens", "5000"),
         ("budget_seconds", 0),
+        ("budget_seconds", 1e308),
         ("budget_seconds", float("nan")),
         ("budget_usd", float("inf")),
         ("reasoning_effort", "extreme"),
