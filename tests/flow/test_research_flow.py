@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -302,18 +303,19 @@ async def test_a_job_outlives_the_flow_that_began_it(tmp_path: Path) -> None:
         }  # fmt: skip
         url = f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}/v1/research"
         upstream.llm.script(lambda request: Delay(60, reply(request)))
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client, contextlib.AsyncExitStack() as followed:
             with flow_of(settings, tmp_path / "log"):
                 begun = await client.post(url, json={"question": QUESTION, "run_id": "job", "no_direct_answer": True})
                 assert begun.status_code == 202
                 assert await asyncio.to_thread(upstream.wait_for_requests, 1)
-                followed = asyncio.create_task(client.get(f"{url}/job/events"))
-                while (await client.get(f"{url}/job")).json()["run"]["state"] != "running":
-                    pass
-            assert (await followed).text.count("event: ") >= 2, "the stream ends with the Flow, cleanly"
+                stream = await followed.enter_async_context(client.stream("GET", f"{url}/job/events"))
+                lines = stream.aiter_lines()
+                seen = [await anext(line async for line in lines if line.startswith("event: "))]
+            seen += [line async for line in lines if line.startswith("event: ")]
+            assert seen[:1] == ["event: run_started"] and "event: run_ended" not in seen, "the stream ends with the Flow, cleanly"
             upstream.llm.script(reply)
             with flow_of(settings, tmp_path / "log"):
-                events = (await client.get(f"{url}/job/events", timeout=60)).text
+                events = (await client.get(f"{url}/job/events")).text
                 report = (await client.get(f"{url}/job")).json()
         assert "event: run_resumed" in events and report["run"]["state"] == "finished"
         check_answer(ResearchAnswer(**report["answer"]))

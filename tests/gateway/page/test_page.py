@@ -23,7 +23,7 @@ class Tab:
 
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
         self.context = browser.new_context(base_url=url, **{"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **options})
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page = self.context.new_page()
         self.said: list[str] = []
