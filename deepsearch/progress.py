@@ -113,6 +113,8 @@ class Progress:
                 return [*lines, Line("resumed", "the run goes on where it was interrupted")]
             case ev.RunCancelled():
                 return [*lines, Line("stopped", "the run was cancelled", wrong=True)]
+            case ev.OutlineApproved():
+                return [*lines, Line("outline", "the outline is approved")]
         call = self._calls.pop(event.effect_id, None)
         self.spent = self.spent + _usage_of(event)
         self.steps += isinstance(event, ev.Decided)

@@ -6,11 +6,12 @@ from docarray import BaseDoc, DocList
 
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Criterion
+from schemas.support import SupportReport
 from schemas.usage import Allowance, Usage
 
 
 class EvaluateRequest(BaseDoc):
-    """An answer and the criteria it must pass, in this order; the first that fails ends the evaluation."""
+    """An answer and the criteria it must pass; of those that fail, the first in this order is the verdict."""
 
     question: str = ""
     answer: str = ""
@@ -32,6 +33,8 @@ class Evaluation(BaseDoc):
     """The reasoning behind the verdict."""
     improvement_plan: str = ""
     """strict only: what would make the answer pass."""
+    support: Optional[SupportReport] = None
+    """attribution only: the verdict on every statement of the answer."""
     judged_by: str = "rules"
     """`model` or `rules`."""
     usage: Usage = Usage()

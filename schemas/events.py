@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.answering import Draft, StructuredAnswer
 from schemas.evaluation import Analysis, Evaluation
-from schemas.planning import Clustering, CodeResult, Decision, Description, Rewriting, Understanding
+from schemas.planning import Clustering, CodeResult, Decision, Decomposition, Description, Rewriting, Understanding
 from schemas.ranking import DedupeResponse, Ranking
-from schemas.reading import Image, Link, Page, Passage
+from schemas.reading import Illustration, Image, Link, Page, Passage
+from schemas.reporting import Digest, Outline, Synthesis
 from schemas.research import Reference, ResearchAnswer, ResearchRequest
 from schemas.search import SearchResponse
+from schemas.support import SupportReport
 from schemas.usage import Usage
 
 EffectKind = Literal[
@@ -35,8 +37,18 @@ EffectKind = Literal[
     "finalize",
     "structure",
     "describe",
+    "check",
+    "revise",
+    "decompose",
+    "delegate",
+    "reduce",
+    "digest",
+    "synthesize",
+    "outline",
+    "section",
+    "illustrate",
 ]
-"""What a run can ask of the stages; `/` plus the kind is the endpoint."""
+"""What a run can ask for; `/` plus the kind is the endpoint of a stage, save for `delegate`, which is a run of its own."""
 
 
 class Record(BaseModel):
@@ -217,7 +229,96 @@ class Finalized(Record):
     references: List[Reference] = []
     composed_by: Literal["model", "rules", "draft"] = "draft"
     error: str = Field("", description="Why a model could not write it, when the rules had to.")
+    support: SupportReport = Field(SupportReport(), description="The verdict on every statement of the text.")
     usage: Usage = Usage()
+
+
+class Checked(Record):
+    """Every statement of a draft was held against the evidence."""
+
+    type: Literal["checked"] = "checked"
+    effect_id: str
+    support: SupportReport
+
+
+class Revised(Record):
+    """A draft was put right where its evidence did not support it."""
+
+    type: Literal["revised"] = "revised"
+    effect_id: str
+    draft: Draft
+
+
+class Decomposed(Record):
+    """The question was split into sub-problems."""
+
+    type: Literal["decomposed"] = "decomposed"
+    effect_id: str
+    decomposition: Decomposition
+
+
+class Delegated(Record):
+    """A researcher of the team has ended; its run can be followed by its own id."""
+
+    type: Literal["delegated"] = "delegated"
+    effect_id: str
+    answer: ResearchAnswer
+    usage: Usage = Usage()
+
+
+class Reduced(Record):
+    """The answers of the team were merged into one draft."""
+
+    type: Literal["reduced"] = "reduced"
+    effect_id: str
+    draft: Draft
+
+
+class Digested(Record):
+    """What one page says about the question is known."""
+
+    type: Literal["digested"] = "digested"
+    effect_id: str
+    digest: Digest
+
+
+class Synthesized(Record):
+    """What the pages say together is known."""
+
+    type: Literal["synthesized"] = "synthesized"
+    effect_id: str
+    synthesis: Synthesis
+
+
+class Outlined(Record):
+    """The outline of the report is there; when the request asks for it, the run waits for its approval."""
+
+    type: Literal["outlined"] = "outlined"
+    effect_id: str
+    outline: Outline
+
+
+class OutlineApproved(Record):
+    """The run goes on with this outline."""
+
+    type: Literal["outline_approved"] = "outline_approved"
+    outline: Outline
+
+
+class SectionWritten(Record):
+    """A section of the report was drafted."""
+
+    type: Literal["section_written"] = "section_written"
+    effect_id: str
+    draft: Draft
+
+
+class Illustrated(Record):
+    """The images that fit the answer are known."""
+
+    type: Literal["illustrated"] = "illustrated"
+    effect_id: str
+    illustration: Illustration
 
 
 class Structured(Record):
@@ -252,8 +353,8 @@ class RunEnded(Record):
     """The last event of every stream: how the run ended. Streamed only: it follows from the events before it."""
 
     type: Literal["run_ended"] = "run_ended"
-    outcome: Literal["finished", "failed", "cancelled", "interrupted"] = Field(
-        description="interrupted: the run stopped before its end and can be resumed."
+    outcome: Literal["finished", "failed", "cancelled", "interrupted", "waiting"] = Field(
+        description="interrupted: the run stopped before its end and can be resumed; waiting: it goes on when its outline is approved."
     )
     answer: Optional[ResearchAnswer] = Field(None, description="Also for failed and cancelled runs, when there is anything to say.")
     code: str = Field("", description="failed: code of the error.")
@@ -280,6 +381,17 @@ JournalEvent = Annotated[
         Analyzed,
         Finalized,
         Structured,
+        Checked,
+        Revised,
+        Decomposed,
+        Delegated,
+        Reduced,
+        Digested,
+        Synthesized,
+        Outlined,
+        OutlineApproved,
+        SectionWritten,
+        Illustrated,
         RunResumed,
         RunCancelled,
     ],
@@ -320,5 +432,15 @@ RESULT_OF_EFFECT: dict[str, str] = {
     "finalize": "finalized",
     "structure": "structured",
     "describe": "described",
+    "check": "checked",
+    "revise": "revised",
+    "decompose": "decomposed",
+    "delegate": "delegated",
+    "reduce": "reduced",
+    "digest": "digested",
+    "synthesize": "synthesized",
+    "outline": "outlined",
+    "section": "section_written",
+    "illustrate": "illustrated",
 }
 """The event with which each kind of effect succeeds."""

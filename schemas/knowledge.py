@@ -20,6 +20,9 @@ class Evidence(BaseDoc):
     score: float = 0.0
     """Relevance to the question it was selected for, 0 to 1."""
     published: Optional[str] = None
+    modified: Optional[str] = None
+    read_at: Optional[str] = None
+    """When the page was fetched, ISO 8601, UTC."""
 
 
 class Knowledge(BaseDoc):

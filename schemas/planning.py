@@ -12,7 +12,7 @@ from schemas.search import SearchQuery, SearchResult
 from schemas.usage import Allowance, Usage
 
 Action = Literal["search", "visit", "reflect", "answer", "coding"]
-Criterion = Literal["definitive", "freshness", "plurality", "completeness", "strict"]
+Criterion = Literal["definitive", "freshness", "plurality", "completeness", "attribution", "strict"]
 
 
 class UnderstandRequest(BaseDoc):
@@ -30,7 +30,7 @@ class Understanding(BaseDoc):
     language_style: str = ""
     """A short phrase, such as "formal English"."""
     criteria: List[Criterion] = []
-    """In the order of evaluation: definitive, freshness, plurality or completeness, strict."""
+    """In the order of evaluation: definitive, freshness, plurality or completeness, attribution, strict."""
     mode: Literal["model", "extractive"] = "extractive"
     """Whether a language model drives this run."""
     model: str = ""
@@ -63,6 +63,8 @@ class DecideRequest(BaseDoc):
     diary: DocList[DiaryEntry] = DocList[DiaryEntry]()
     improvements: List[str] = []
     """Improvement plans of rejected answers to the original question."""
+    idle_steps: int = 0
+    """Steps in a row that found nothing new; from 2 on, a different angle is wanted."""
     step: int = 1
     budget_left: float = 1.0
     """Share of the regular budget that is left, 0 to 1."""
@@ -106,6 +108,28 @@ class Decision(BaseDoc):
     usage: Usage = Usage()
 
 
+class DecomposeRequest(BaseDoc):
+    """A question that several researchers are to share."""
+
+    question: str = ""
+    messages: DocList[Message] = DocList[Message]()
+    language_style: str = ""
+    team_size: int = 2
+    """How many sub-problems are wanted."""
+    date: str = ""
+    allowance: Allowance = Allowance()
+
+
+class Decomposition(BaseDoc):
+    """Sub-problems that overlap as little as they can and together make up the question; one, when it cannot be split."""
+
+    questions: List[str] = []
+    """Each stands for itself, without reference to the others; at most `team_size`."""
+    think: str = ""
+    decided_by: Literal["model", "rules"] = "rules"
+    usage: Usage = Usage()
+
+
 class RewriteRequest(BaseDoc):
     """Search requests to be turned into queries that a search engine answers well."""
 
@@ -117,12 +141,14 @@ class RewriteRequest(BaseDoc):
     queries: List[str] = []
     """Every query sent so far, not to be repeated."""
     search_language_code: Optional[str] = None
+    most: int = 5
+    """How many queries are wanted at most."""
     date: str = ""
     allowance: Allowance = Allowance()
 
 
 class Rewriting(BaseDoc):
-    """Rewritten queries, at most 5."""
+    """Rewritten queries, at most as many as were asked for."""
 
     queries: DocList[SearchQuery] = DocList[SearchQuery]()
     think: str = ""

@@ -30,6 +30,8 @@ class Page(BaseDoc):
     `document` a PDF's or a Markdown file's own data, `feed` an RSS or Atom element, `service` what a provider reports."""
     source: str = ""
     """Name of the reader."""
+    read_at: Optional[str] = None
+    """When it was fetched, ISO 8601, UTC, in seconds; a page from the cache keeps the time of its fetching."""
 
 
 class Passage(BaseDoc):
@@ -59,6 +61,8 @@ class Image(BaseDoc):
     width: int = 0
     """Pixels, as the page states them; 0: unknown."""
     height: int = 0
+    page_url: str = ""
+    """The page it was found on."""
 
 
 class Attachment(BaseDoc):
@@ -99,4 +103,41 @@ class ReadResponse(BaseDoc):
     """Only when they were asked for."""
     errors: List[str] = []
     """One line per reader that was tried and failed, and one when passages could not be compared by embeddings."""
+    usage: Usage = Usage()
+
+
+class IllustrateRequest(BaseDoc):
+    """A finished answer, and the images of the pages that were read for it."""
+
+    text: str = ""
+    images: DocList[Image] = DocList[Image]()
+    most: int = 10
+    timeout_seconds: float = 30.0
+    allowance: Allowance = Allowance()
+
+
+class RelatedImage(BaseDoc):
+    """An image that shows what a part of an answer speaks of."""
+
+    url: str = ""
+    page_url: str = ""
+    """The page it was found on."""
+    text: str = ""
+    """Its caption, or else its alternative text."""
+    width: int = 0
+    """Pixels, as measured."""
+    height: int = 0
+    score: float = 0.0
+    """Similarity to the passage of the answer, 0 to 1."""
+    start: int = 0
+    end: int = 0
+    """The passage of the answer that it belongs to, in characters."""
+
+
+class Illustration(BaseDoc):
+    """The images that fit, best first, each of them once."""
+
+    images: DocList[RelatedImage] = DocList[RelatedImage]()
+    errors: List[str] = []
+    """One line per kind of failure."""
     usage: Usage = Usage()

@@ -4,7 +4,8 @@ from typing import Dict, List, Literal, Optional
 
 from docarray import BaseDoc, DocList
 
-from schemas.reading import Attachment
+from schemas.reading import Attachment, RelatedImage
+from schemas.support import Citations, SupportReport
 from schemas.usage import Usage
 
 Effort = Literal["low", "medium", "high"]
@@ -60,7 +61,22 @@ class ResearchRequest(BaseDoc):
     boost_hostnames: List[str] = []
     bad_hostnames: List[str] = []
     only_hostnames: List[str] = []
-    max_references: int = 10
+    mode: Literal["answer", "report"] = "answer"
+    """`report`: a long text in sections, with an outline."""
+    words: Optional[int] = None
+    """Length of a report; None: what the question asks for, or what is found carries."""
+    plan_first: bool = False
+    """True: a report's outline waits for approval before it is written."""
+    team_size: int = 1
+    """How many researchers share the question; each gets a sub-problem and a share of the budget."""
+    citations: Optional[Citations] = None
+    """What happens to sentences that no evidence supports; None: the setting DEEPSEARCH_CITATIONS."""
+    allow_guess: bool = False
+    """True: where nothing that was read answers, the model may answer from memory, and says so."""
+    polish: bool = False
+    """True: a model rewrites the accepted answer for better reading, without a claim more."""
+    max_references: Optional[int] = None
+    """None: 10, of a report 100."""
     language_code: Optional[str] = None
     """Language of the answer (ISO 639-1, optionally with a region); None: the question's language."""
     search_language_code: Optional[str] = None
@@ -90,6 +106,10 @@ class Reference(BaseDoc):
     end: int = 0
     published: Optional[str] = None
     """ISO 8601 date of the page, when known."""
+    modified: Optional[str] = None
+    """ISO 8601 date of its last change, when known."""
+    read_at: Optional[str] = None
+    """When it was fetched, ISO 8601, UTC."""
 
 
 class ResearchAnswer(BaseDoc):
@@ -108,6 +128,14 @@ class ResearchAnswer(BaseDoc):
     """Why there is no JSON although it was asked for."""
     direct: bool = False
     """True when the first step answered without reading anything."""
+    guessed: bool = False
+    """True when nothing that was read answers and the model was allowed to answer from memory."""
+    support: SupportReport = SupportReport()
+    """For every statement of `text`: whether its evidence says it."""
+    images: DocList[RelatedImage] = DocList[RelatedImage]()
+    """Only when images were asked for."""
+    language_code: str = ""
+    """Language of the answer."""
     notice: str = ""
     """What a reader must know about how the answer came about; empty when there is nothing to say."""
     usage: Usage = Usage()
@@ -148,7 +176,8 @@ class RunSummary(BaseDoc):
 
     run_id: str = ""
     question: str = ""
-    state: Literal["running", "finished", "failed", "cancelled", "interrupted"] = "running"
+    state: Literal["running", "waiting", "finished", "failed", "cancelled", "interrupted"] = "running"
+    """`waiting`: for an outline to be approved."""
     stop_reason: str = ""
     started_at: float = 0.0
     """Seconds since the epoch."""

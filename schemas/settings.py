@@ -10,6 +10,8 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.support import Citations
+
 
 class Settings(BaseSettings):
     """Settings of all stages. Secrets are `SecretStr`, so they print as stars."""
@@ -144,6 +146,10 @@ class Settings(BaseSettings):
     deepsearch_max_pages: int = Field(200, ge=0, description="Pages a run may fetch.")
     deepsearch_max_llm_calls: int = Field(400, ge=1, description="Model calls a run may make.")
     deepsearch_max_steps: int = Field(60, ge=1, description="Steps a run may take.")
+    deepsearch_citations: Citations = Field(
+        "strict",
+        description="What happens to a sentence of an answer that no evidence supports: `strict` removes it, `flag` marks it, `off` leaves it unchecked.",
+    )
 
     # -- the door ------------------------------------------------------------------------------------------------------
     deepsearch_api_keys: Optional[SecretStr] = Field(

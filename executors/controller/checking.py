@@ -13,6 +13,7 @@ from providers.json_schemas import JsonSchema
 from schemas.errors import InvalidRequest
 from schemas.reading import Attachment
 from schemas.research import Message, ResearchRequest
+from schemas.settings import Settings
 
 MOST_QUESTION_CHARACTERS = 20_000
 MOST_CONVERSATION_CHARACTERS = 400_000
@@ -20,11 +21,14 @@ MOST_HOSTNAMES = 100
 MOST_ATTACHMENTS = 20
 MOST_ATTACHED_BYTES = 20_000_000
 MOST_NAME_CHARACTERS = 200
+MOST_RESEARCHERS = 8
+MOST_WORDS = 20_000
+_MOST_REFERENCES = {"answer": 10, "report": 100}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def checked(request: ResearchRequest) -> ResearchRequest:
-    """The request with its id and its question, or `InvalidRequest` naming what is wrong."""
+def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:
+    """The request with its id, its question and its defaults, or `InvalidRequest` naming what is wrong."""
     question = (request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")).strip()
     if not question:
         raise InvalidRequest("question is empty: ask something", field="question")
@@ -43,15 +47,31 @@ def checked(request: ResearchRequest) -> ResearchRequest:
         raise InvalidRequest("messages must end with a user message", field="messages")
     if request.run_id and not _RUN_ID.fullmatch(request.run_id):
         raise InvalidRequest("run_id may hold letters, digits, - and _, at most 64", field="run_id")
-    if request.max_references < 0:
+    if request.max_references is not None and request.max_references < 0:
         raise InvalidRequest("max_references must be 0 or more", field="max_references")
+    if not 1 <= request.team_size <= MOST_RESEARCHERS:
+        raise InvalidRequest(f"team_size is {request.team_size}; it must be from 1 to {MOST_RESEARCHERS}", field="team_size")
+    if request.words is not None and not 100 <= request.words <= MOST_WORDS:
+        raise InvalidRequest(f"words is {request.words}; it must be from 100 to {MOST_WORDS:,}", field="words")
+    for field in ("words", "plan_first"):
+        if getattr(request, field) and request.mode != "report":
+            raise InvalidRequest(f'{field} is for reports: set mode to "report" too', field=field)
     if request.today is not None and not _is_date(request.today):
         raise InvalidRequest(f"today is {request.today[:40]!r}; it must be a date such as 2026-01-31", field="today")
     if request.json_schema:
         JsonSchema(request.json_schema)
     # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
     today = request.today or datetime.now(timezone.utc).date().isoformat()
-    return request.model_copy(update={"run_id": request.run_id or uuid.uuid4().hex[:16], "question": question, "today": today})
+    most = request.max_references
+    return request.model_copy(
+        update={
+            "run_id": request.run_id or uuid.uuid4().hex[:16],
+            "question": question,
+            "today": today,
+            "max_references": _MOST_REFERENCES[request.mode] if most is None else most,
+            "citations": request.citations or settings.deepsearch_citations,
+        }
+    )
 
 
 def _check_attachments(request: ResearchRequest) -> None:

@@ -258,7 +258,7 @@ def _finalize(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
         messages=_earlier_turns(state),
         language_style=state.understanding.language_style,
         knowledge=DocList[Knowledge](state.knowledge),
-        max_references=state.request.max_references,
+        max_references=state.request.max_references or 0,
         use_model=state.uses_model and not state.model_failed,
         allowance=allowance,
     )

@@ -54,7 +54,7 @@ class Research:
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
-        request = checked(request)
+        request = checked(request, self._settings)
         files = attached(request)
         request = without_contents(request)
         started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings), background=background), time.time()

@@ -71,6 +71,8 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
             return changed(state, budget=state.budget.reserve(effect)) if effect in next_effects(state) else state
         case ev.RunCancelled():
             return end(state, "cancelled")
+        case ev.OutlineApproved():
+            return state
     if event.effect_id not in state.budget.reserved:
         return state
     effect = state.budget.reserved[event.effect_id]

@@ -50,7 +50,7 @@ async def test_ask_and_stream(corpus: Path) -> None:
 
 
 async def test_bad_options_are_told(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="a request has no colour; it has bad_hostnames, "):
+    with pytest.raises(TypeError, match="a request has no colour; it has allow_guess, bad_hostnames, "):
         await deepsearch.ask("Why?", colour="blue")
     with pytest.raises(InvalidRequest, match="question is empty"):
         await deepsearch.ask(" ", corpus=str(corpus))
