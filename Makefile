@@ -1,4 +1,4 @@
-# The whole project in a few commands. Needs make and Python 3.10 or 3.11 with pip; everything else goes into .venv.
+# The whole project in a few commands. Needs make and Python 3.11 with pip; everything else goes into .venv.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,9 +13,9 @@ help: ## List these commands
 install: $(VENV)/.installed ## Install into .venv (done again only when pyproject.toml or requirements.lock change)
 
 $(VENV)/.installed: pyproject.toml requirements.lock
-	@for python in $(PYTHON) python3.11 python3.10 python3 ""; do \
-	    test -n "$$python" || { echo "Python 3.10 or 3.11 is needed (jina runs on no newer one); name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
-	    "$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || continue; \
+	@for python in $(PYTHON) python3.11 python3 ""; do \
+	    test -n "$$python" || { echo "Python 3.11 is needed (jina runs on no newer one); name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	    "$$python" -c 'import sys; sys.exit(not sys.version_info[:2] == (3, 11))' 2>/dev/null || continue; \
 	    echo "Installing into $(VENV) with $$python; this takes about a minute." >&2; \
 	    exec "$$python" -m venv $(VENV); \
 	done

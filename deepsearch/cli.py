@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from deepsearch.local import LocalDeepSearch
     from deepsearch.watching import Watch
     from providers.corpus import IndexProgress, IndexReport
     from providers.journal.base import Journal, StoredEvent
     from schemas.errors import DeepSearchError
-    from schemas.events import RunEnded
-    from schemas.research import ResearchRequest, RunSummary
+    from schemas.events import ResearchEvent, RunEnded
+    from schemas.research import ResearchAnswer, ResearchRequest, RunSummary
     from schemas.settings import Settings
 
 Result = TypeVar("Result")
@@ -55,8 +56,24 @@ _FLAGS = {
     "budget_seconds": "--budget-seconds",
     "reasoning_effort": "--effort",
     "language_code": "--language",
+    "team_size": "--team-size",
+    "plan_first": "--plan-first",
+    "words": "--words",
+    "mode": "--report",
 }
 """The flag that sets a field of the request."""
+
+
+_FORM = "The form of the answer"
+"""Heading of the flags that change what kind of answer is made."""
+
+
+class CitationsChoice(str, Enum):
+    """What happens to a statement that no source supports."""
+
+    strict = "strict"
+    flag = "flag"
+    off = "off"
 
 
 class Effort(str, Enum):
@@ -155,10 +172,32 @@ def ask(  # noqa: PLR0917  (one parameter for each flag)
     host: Annotated[str | None, typer.Option(help="Ask a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,
     run_id: Annotated[str | None, typer.Option(help="Id for the run; made up when not given.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the answer to FILE: .md, .html, .txt, .pdf or .docx.", show_default=False)
+    ] = None,
+    support: Annotated[bool, typer.Option("--support", help="Show for every statement whether its sources say it.")] = False,
+    citations: Annotated[
+        CitationsChoice | None,
+        typer.Option(help="What happens to statements that no source supports; unset: DEEPSEARCH_CITATIONS.", show_default=False),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="A long text in sections, with an outline.", rich_help_panel=_FORM)] = False,
+    words: Annotated[int | None, typer.Option(help="Length of the report.", rich_help_panel=_FORM, show_default=False)] = None,
+    plan_first: Annotated[
+        bool, typer.Option("--plan-first", help="Stop at the report's outline, until `approve`.", rich_help_panel=_FORM)
+    ] = False,
+    team_size: Annotated[int, typer.Option(help="Researchers that share the question, 1 to 8.", rich_help_panel=_FORM)] = 1,
+    polish: Annotated[bool, typer.Option("--polish", help="Have a model rewrite the answer for reading.", rich_help_panel=_FORM)] = False,
+    allow_guess: Annotated[
+        bool, typer.Option("--allow-guess", help="Answer from the model's memory when nothing was found.", rich_help_panel=_FORM)
+    ] = False,
 ) -> int:
     """Answer QUESTION, with a numbered quote for every sentence."""
     from schemas.research import ResearchRequest
 
+    if output is not None:
+        from deepsearch.exporting import format_of
+
+        format_of(output)
     request = ResearchRequest(
         question=question,
         run_id=run_id or "",
@@ -167,13 +206,20 @@ def ask(  # noqa: PLR0917  (one parameter for each flag)
         budget_seconds=budget_seconds,
         language_code=language,
         corpus=str(corpus or ""),
+        citations=citations.value if citations else None,
+        mode="report" if report else "answer",
+        words=words,
+        plan_first=plan_first,
+        team_size=team_size,
+        polish=polish,
+        allow_guess=allow_guess,
     )
     if attach:
         from deepsearch.attaching import message_with
 
         request.messages = message_with(question, attach)
     watch = _watch()
-    return _answered(_ask(request, host, watch), watch, as_json)
+    return _answered(_ask(request, host, watch), watch, Printing(as_json, output, host, support))
 
 
 @app.command()
@@ -183,7 +229,20 @@ def resume(
 ) -> int:
     """Go on with a run that was interrupted."""
     watch = _watch()
-    return _answered(_resume(run, watch), watch, as_json)
+    return _answered(_resume(run, watch), watch, Printing(as_json))
+
+
+@app.command()
+def approve(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    outline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON with `title` and `sections`; unset: as it was proposed.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> int:
+    """Write the report whose outline waits for approval."""
+    watch = _watch()
+    return _answered(_approve(run, outline, watch), watch, Printing(as_json))
 
 
 @app.command()
@@ -193,7 +252,7 @@ def rerun(
 ) -> int:
     """Ask the question of a run again, as of its date. With DEEPSEARCH_CACHE=replay, a recorded run needs no network."""
     watch = _watch()
-    return _answered(_rerun(run, watch), watch, as_json)
+    return _answered(_rerun(run, watch), watch, Printing(as_json))
 
 
 def _watch() -> Watch:
@@ -221,6 +280,10 @@ async def _ask(request: ResearchRequest, host: str | None, watch: Watch) -> RunE
 
 
 async def _resume(run_id: str, watch: Watch) -> RunEnded | None:
+    return await _go_on(run_id, watch, lambda local: local.resume(run_id))
+
+
+async def _go_on(run_id: str, watch: Watch, begin: Callable[[LocalDeepSearch], AsyncGenerator[ResearchEvent, None]]) -> RunEnded | None:
     from deepsearch.configuration import load_settings
     from deepsearch.local import LocalDeepSearch
     from schemas.events import RunStarted
@@ -231,8 +294,16 @@ async def _resume(run_id: str, watch: Watch) -> RunEnded | None:
     started = stored[0].event if stored else None
     if isinstance(started, RunStarted):
         settings, _ = await _with_documents(started.request.corpus, settings)
-    async with LocalDeepSearch(settings) as local, aclosing(local.resume(run_id)) as events:
+    async with LocalDeepSearch(settings) as local, aclosing(begin(local)) as events:
         return await watch.follow(events)
+
+
+async def _approve(run_id: str, outline: Path | None, watch: Watch) -> RunEnded | None:
+    from deepsearch.approving import outline_in
+    from schemas.reporting import Outline, OutlineApproval
+
+    approval = OutlineApproval(run_id=run_id, outline=outline_in(outline) if outline else Outline())
+    return await _go_on(run_id, watch, lambda local: local.approve(approval))
 
 
 async def _rerun(run_id: str, watch: Watch) -> RunEnded | None:
@@ -264,8 +335,18 @@ async def _with_documents(requested: str, settings: Settings) -> tuple[Settings,
     return with_corpus(settings, folder), str(folder)
 
 
-def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, as_json: bool) -> int:
-    """Wait for a run and print its answer. Raises the error that it ended with."""
+@dataclass(frozen=True)
+class Printing:
+    """Where an answer goes, and in which form."""
+
+    as_json: bool = False
+    output: Path | None = None
+    host: str | None = None
+    support: bool = False
+
+
+def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, how: Printing) -> int:
+    """Wait for a run and print its answer, or write it to a file. Raises the error that it ended with."""
     from schemas.errors import StageUnavailable, from_code
 
     try:
@@ -277,19 +358,28 @@ def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, as_json: 
         raise StageUnavailable("the stream ended before the run did; the server may have been stopped")
     if ended.outcome == "failed":
         raise from_code(ended.code, ended.message)
+    if ended.outcome == "waiting":
+        print(f"deepsearch: the outline waits for approval: deepsearch approve {watch.run_id}", file=sys.stderr)
+        return 0
     if ended.answer is None:
         return _fail("the run was cancelled before there was an answer", 1)
 
     from deepsearch.history import fields
     from deepsearch.terminal import Terminal, write
-    from deepsearch.watching import closing_line, write_answer
+    from deepsearch.watching import closing_line, write_answer, write_support
 
-    if as_json:
+    if how.output is not None:
+        asyncio.run(_export(how.output, how.host, ended.answer))
+    if how.as_json:
         print(json.dumps(fields(ended.answer)))
+    elif how.output is not None:
+        write(Terminal(sys.stderr), f"written: {how.output}", closing_line(ended.answer))
     else:
         write_answer(Terminal(sys.stdout), ended.answer)
         sys.stdout.flush()
         write(Terminal(sys.stderr), closing_line(ended.answer))
+    if how.support:
+        write_support(Terminal(sys.stderr), ended.answer)
     return 0 if ended.outcome == "finished" else 1
 
 
@@ -410,6 +500,42 @@ def replay(run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run
     from deepsearch.terminal import Terminal
 
     return 0 if write_replay(Terminal(sys.stdout), *_kept(run)) else 1
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: .md, .html, .txt, .pdf or .docx.", show_default=False)],
+    host: Annotated[str | None, typer.Option(help="Of a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,
+) -> int:
+    """Write the answer of RUN to FILE, with its sources as footnotes."""
+    from deepsearch.exporting import format_of
+
+    format_of(file)
+    try:
+        asyncio.run(_export(file, host, run))
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    return 0
+
+
+async def _export(file: Path, host: str | None, answer: ResearchAnswer | str) -> None:
+    """Write an answer, or that of a run, by the Flow at `host` or in this process."""
+    from deepsearch.exporting import answer_of, kept_answer, write
+
+    if host is None:
+        kept = await _read_journal(lambda journal: kept_answer(answer, journal)) if isinstance(answer, str) else answer
+        await write(kept, file, None)
+        return
+    from deepsearch.configuration import load_settings
+    from deepsearch.flow_calls import FlowCalls
+
+    key = load_settings().deepsearch_api_key
+    calls = FlowCalls(host, key.get_secret_value() if key else None)
+    try:
+        await write(await answer_of(answer, calls) if isinstance(answer, str) else answer, file, calls)
+    finally:
+        await calls.close()
 
 
 def _kept(run_id: str) -> tuple[RunSummary, list[StoredEvent], str]:

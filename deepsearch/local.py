@@ -12,6 +12,7 @@ from executors.controller.research import Research
 from providers.journal import create_journal
 from providers.journal.base import Journal
 from schemas.events import ResearchEvent
+from schemas.reporting import OutlineApproval
 from schemas.research import ResearchAnswer, ResearchRequest
 from schemas.settings import Settings, get_settings
 
@@ -72,3 +73,7 @@ class LocalDeepSearch:
     def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
         """The rest of an interrupted run; of one that has ended, its end. Raises `RunNotFound`."""
         return self.research.resume(run_id)
+
+    def approve(self, approval: OutlineApproval) -> AsyncGenerator[ResearchEvent, None]:
+        """The rest of a report whose outline is approved. Raises `RunNotFound`, or `NotWaiting` when it does not wait."""
+        return self.research.approve(approval)

@@ -31,6 +31,7 @@ from gateway.mcp.server import STDIO_SESSION, create_server
 from schemas.errors import DeepSearchError, SearchError
 from schemas.events import ResearchEvent
 from schemas.reading import Page
+from schemas.reporting import OutlineApproval
 from schemas.research import PageQuery, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 from schemas.settings import Settings
 
@@ -207,6 +208,7 @@ class LocalCalls:
         self._tasks: set[asyncio.Task[None]] = set()
         self._endpoints: dict[str, Callable[[Any], Awaitable[BaseDoc]]] = {
             "/submit": self._submit,
+            "/approve": self._approve,
             "/run": self._run,
             "/runs": self._runs,
             "/cancel": self._cancel,
@@ -247,6 +249,12 @@ class LocalCalls:
         first = await anext(events)
         self._keep(_finish(events))
         return await self._local.journal.summary(first.run_id)
+
+    async def _approve(self, approval: OutlineApproval) -> RunSummary:
+        events = self._research.approve(approval)
+        await anext(events)
+        self._keep(_finish(events))
+        return await self._local.journal.summary(approval.run_id)
 
     async def _run(self, query: RunQuery) -> RunReport:
         return await self._research.report(query.run_id)

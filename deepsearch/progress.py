@@ -37,6 +37,16 @@ _DOING = {
     "finalize": "writing the answer",
     "describe": "looking at an image",
     "structure": "putting the answer into JSON",
+    "check": "checking every statement",
+    "revise": "putting right what is not supported",
+    "decompose": "splitting the question",
+    "delegate": "researchers at work",
+    "reduce": "merging the answers",
+    "digest": "taking findings from pages",
+    "synthesize": "comparing the pages",
+    "outline": "planning the report",
+    "section": "writing a section",
+    "illustrate": "looking for images that fit",
 }
 
 
@@ -194,6 +204,27 @@ def _lines(event: JournalEvent, call: Effect | None, step: int) -> list[Line]:
         case ev.Evaluated(evaluation=evaluation):
             verdict = "passed" if evaluation.passed else f"not {evaluation.failed_criterion or 'good enough'}"
             return [Line("check", f"{verdict}: {evaluation.think}".rstrip(": "), wrong=not evaluation.passed)]
+        case ev.Checked(support=support):
+            unsupported = f", {support.unsupported} without support" if support.unsupported else ""
+            sums = f"{_count(support.supported, 'statement')} supported, {support.partly} partly{unsupported}"
+            return [Line("check", sums, wrong=support.unsupported > 0)]
+        case ev.Revised(draft=draft):
+            return [Line("draft", draft.error or "put right where it was not supported", wrong=bool(draft.error), limit=160)]
+        case ev.Decomposed(decomposition=decomposition):
+            return [Line("team", question) for question in decomposition.questions]
+        case ev.Delegated(answer=answer):
+            return [Line("team", f"{answer.question}: {answer.stop_reason}, {_count(len(answer.references), 'reference')}")]
+        case ev.Reduced(draft=draft):
+            return [Line("draft", draft.text, limit=160)]
+        case ev.Digested(digest=digest):
+            return [Line("digest", f"{digest.title or place(digest.url)}: {_count(len(digest.findings), 'finding')}")]
+        case ev.Synthesized(synthesis=synthesis):
+            sums = f"{_count(len(synthesis.agreements), 'agreement')}, {_count(len(synthesis.conflicts), 'conflict')}"
+            return [Line("compare", sums), *(Line("gap", gap) for gap in synthesis.gaps)]
+        case ev.Outlined(outline=outline):
+            return [Line("outline", outline.title), *(Line("section", f"{s.heading}: {s.brief}".rstrip(": ")) for s in outline.sections)]
+        case ev.Illustrated(illustration=illustration):
+            return [Line("images", f"{_count(len(illustration.images), 'image')} that fit")] if illustration.images else []
         case ev.Analyzed(analysis=analysis):
             return [Line("lesson", analysis.improvement or analysis.blame)]
         case ev.Finalized(error=error):

@@ -112,10 +112,32 @@ def write_answer(console: Terminal, answer: ResearchAnswer) -> None:
     console.print()
 
 
+_VERDICTS = {"supported": "yes", "partly": "partly", "unsupported": "no", "contradicted": "contradicted"}
+
+
+def write_support(console: Terminal, answer: ResearchAnswer) -> None:
+    """For every statement of the answer whether its sources say it, how much of it, and what is missing."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for statement in answer.support.statements:
+        if statement.verdict == "no_claim":
+            continue
+        verdict = "left out" if statement.removed else _VERDICTS[statement.verdict]
+        missing = f" (not in any source: {', '.join(statement.missing)})" if statement.missing else ""
+        table.add_row(verdict, f"{statement.score:.2f}", Text(one_line(f"{statement.text}{missing}", 400)))
+    console.print(table)
+
+
 def closing_line(answer: ResearchAnswer) -> str:
     """How the answer came about, on one line."""
     mode = "extractive: no language model used" if answer.mode == "extractive" else "written by a language model"
     steps = "1 step" if answer.steps == 1 else f"{answer.steps} steps"
     spent = f"{steps} · {answer.usage.total_tokens:,} tokens · {answer.seconds:.1f} s"
     money = f" · ${answer.usage.cost_usd:.4f}" if answer.usage.cost_usd else ""
-    return f"{mode} · {answer.stop_reason} · {spent}{money} · run {answer.run_id}"
+    support = answer.support
+    claims = support.supported + support.partly + support.unsupported
+    checked = f" · {support.supported} of {claims} statements supported" if claims else ""
+    left_out = f", {support.removed} left out" if support.removed else ""
+    return f"{mode} · {answer.stop_reason}{checked}{left_out} · {spent}{money} · run {answer.run_id}"

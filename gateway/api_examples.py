@@ -18,6 +18,15 @@ _PAGE = {
     "title": "Scaling page readers",
     "text": "Page readers scale by their number of replicas. Give each replica a port of its own.",
 }
+_DIGEST = {"url": _PAGE["url"], "title": _PAGE["title"], "findings": [_ANSWER]}
+_SECTION = {"heading": "Replicas", "brief": "How many page readers there are.", "evidence": ["e1"]}
+_FINISHED = {
+    "question": _QUESTION,
+    "text": "Page readers scale by their number of replicas [^1].",
+    "references": [{"number": 1, "evidence_id": "e1", "url": _PAGE["url"], "title": _PAGE["title"], "quote": _EVIDENCE["quote"]}],
+    "stop_reason": "answered",
+    "mode": "extractive",
+}
 _TEXTS = ["scale page readers", "how to scale the page readers"]
 
 EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
@@ -43,6 +52,19 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/evaluate"): {
         "data": [{"question": _QUESTION, "answer": _ANSWER, "criteria": ["definitive"], "knowledge": [_KNOWLEDGE], "date": "2026-01-31"}]
     },
+    ("post", "/check"): {"data": [{"question": _QUESTION, "text": _ANSWER, "evidence": [_EVIDENCE]}]},
+    ("post", "/decompose"): {"data": [{"question": "How are the page readers and the rankers scaled?", "team_size": 2}]},
+    ("post", "/reduce"): {
+        "data": [{"question": _QUESTION, "parts": [{"question": _QUESTION, "text": _ANSWER}], "knowledge": [_KNOWLEDGE]}]
+    },
+    ("post", "/digest"): {"data": [{"question": _QUESTION, "url": _PAGE["url"], "title": _PAGE["title"], "evidence": [_EVIDENCE]}]},
+    ("post", "/synthesize"): {"data": [{"question": _QUESTION, "digests": [_DIGEST], "evidence": [_EVIDENCE]}]},
+    ("post", "/outline"): {"data": [{"question": _QUESTION, "digests": [_DIGEST], "evidence": [_EVIDENCE]}]},
+    ("post", "/section"): {
+        "data": [{"question": _QUESTION, "outline": {"title": "Scaling", "sections": [_SECTION]}, "knowledge": [_KNOWLEDGE]}]
+    },
+    ("post", "/illustrate"): {"data": [{"text": _FINISHED["text"], "images": []}]},
+    ("post", "/export"): {"data": [{"answer": _FINISHED, "format": "markdown"}]},
     ("get", "/finalize"): {"question": _QUESTION, "draft": _ANSWER, "knowledge": [_KNOWLEDGE]},
     ("post", "/v1/research"): {"question": _QUESTION, "reasoning_effort": "low"},
     ("get", "/v1/research"): {"limit": 5},

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from docarray import BaseDoc, DocList
 
 from gateway.jina_patches import EndpointStreamer
 
 Result = TypeVar("Result", bound=BaseDoc)
+
+
+class Calls(Protocol):
+    """Calls endpoints of the Flow, or what stands for it in one process."""
+
+    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
+        """The answer of a unary endpoint. Raises errors of `schemas.errors`."""
+        ...
+
+    def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncIterator[Result]:
+        """What a streaming endpoint gives, as it comes. Closing the iterator stops the stage."""
+        ...
 
 
 class StageCalls:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import warnings
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from jina.serve.runtimes.servers.http import HTTPServer
 from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 import gateway.docs_page
+import gateway.downloads
 import gateway.errors
 import gateway.health
 import gateway.jobs
@@ -63,8 +65,9 @@ class RequestHandler(GatewayRequestHandler):
                 async for request in request_iterator:
                     yield await self._answer(request)
             else:
-                async for answer in self.streamer.answers(request_iterator):
-                    yield answer
+                async with aclosing(self.streamer.answers(request_iterator)) as answers:
+                    async for answer in answers:
+                        yield answer
         except DeepSearchError as error:
             await gateway.errors.abort(context, error)
 
@@ -124,6 +127,7 @@ class Http(HTTPServer):
         gateway.streams.install(app, self.streamer)
         gateway.websocket.install(app, self.streamer)
         gateway.jobs.install(app, StageCalls(self.streamer))
+        gateway.downloads.install(app, StageCalls(self.streamer))
         gateway.openai.install(app, StageCalls(self.streamer))
         gateway.mcp.install(app, StageCalls(self.streamer))
         gateway.page.install(app)

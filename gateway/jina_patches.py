@@ -6,7 +6,8 @@ What stages need as well is in `schemas/jina_runtime.py`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import jina.jaml.helper
@@ -23,7 +24,7 @@ from jina.types.request.data import DataRequest
 
 from gateway import carriable
 from gateway.errors import from_network, from_status
-from schemas.errors import InvalidRequest
+from schemas.errors import DeepSearchError, InvalidRequest
 from schemas.jina_runtime import require
 
 require(
@@ -38,6 +39,9 @@ require(
 require(TopologyGraph._ReqReplyNode, "stream_single_doc")
 require(GrpcConnectionPool, "_handle_aiorpcerror")
 require(_ConnectionStubs, "_init_stubs")
+
+_MOST_AT_ONCE = 100
+"""Requests of one call that are under way at once."""
 
 
 class EndpointStreamer(GatewayStreamer):
@@ -85,29 +89,37 @@ class EndpointStreamer(GatewayStreamer):
     def _validate_flow_docarray_compatibility(self) -> None:
         """Nothing to check: jina demands that neighbours bind the same endpoints, but no document of ours passes between them."""
 
-    async def answers(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Send unary requests on and yield the responses as they come; raises the first failure."""
-        refused: list[InvalidRequest] = []
+    async def answers(self, requests: AsyncIterator[DataRequest]) -> AsyncGenerator[DataRequest, None]:
+        """Send unary requests on and yield the responses as they come. Who closes or cancels this ends the work of the stages too.
 
-        async def accepted() -> AsyncIterator[Any]:
-            async for request in requests:
-                try:
-                    self.check(request.header.exec_endpoint, streams=False)
-                    _refuse_target(request.header.target_executor)
-                except InvalidRequest as error:
-                    refused.append(error)  # not raised here: jina would wait for ever for the end of this iterator
-                    return
-                yield request
-
+        Raises the first failure of a stage at once, and that of `requests` after the responses to what came before it.
+        """
+        source = aiter(requests)
+        coming: asyncio.Future[DataRequest] | None = asyncio.ensure_future(anext(source))
+        sent: set[asyncio.Future[DataRequest]] = set()
+        failure: DeepSearchError | None = None
         try:
-            async for response in self.rpc_stream(request_iterator=accepted()):
-                if response.header.status.code == jina_pb2.StatusProto.ERROR:
-                    raise from_status(response.header.status)
-                yield response
-        except InternalNetworkError as error:
-            raise from_network(error, self._executor_addresses) from error
-        if refused:
-            raise refused[0]
+            while coming or sent:
+                waited_for = {*sent, coming} if coming and len(sent) < _MOST_AT_ONCE else sent
+                done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+                if coming in done:
+                    try:
+                        sent.add(asyncio.ensure_future(self.cancellable(coming.result())))
+                        coming = asyncio.ensure_future(anext(source))
+                    except StopAsyncIteration:
+                        coming = None
+                    except DeepSearchError as error:
+                        coming, failure = None, error
+                for response in done & sent:
+                    sent.discard(response)
+                    yield response.result()
+        finally:
+            left = [*sent, coming] if coming else [*sent]
+            for future in left:
+                future.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        if failure is not None:
+            raise failure
 
     async def cancellable(self, request: DataRequest, documents: Any = None) -> DataRequest:
         """Send one unary request on and return the response; who is cancelled meanwhile ends the stage's work too.
@@ -121,12 +133,13 @@ class EndpointStreamer(GatewayStreamer):
         node, pool = self.stage_of(endpoint), self._connection_pool
         replicas = pool._connections.get_replicas(node.name, True)
         connection = await replicas.get_next_connection(num_retries=1)
-        if not connection._initialized:
-            await connection._init_stubs()
-        sent = connection.single_data_stub.process_single_data(
-            request, metadata=(("endpoint", endpoint),), compression=pool.compression, timeout=node._timeout_send
-        )
+        sent: Any = None
         try:
+            if not connection._initialized:
+                await connection._init_stubs()
+            sent = connection.single_data_stub.process_single_data(
+                request, metadata=(("endpoint", endpoint),), compression=pool.compression, timeout=node._timeout_send
+            )
             response: DataRequest = await sent
         except AioRpcError as error:
             address = connection.address
@@ -137,7 +150,8 @@ class EndpointStreamer(GatewayStreamer):
                 failure = InternalNetworkError(error, dest_addr={address}, details=error.details())
             raise from_network(failure, self._executor_addresses) from error
         finally:
-            sent.cancel()  # does nothing to a call that is done
+            if sent is not None:
+                sent.cancel()  # does nothing to a call that is done
         if response.header.status.code == jina_pb2.StatusProto.ERROR:
             raise from_status(response.header.status)
         response.document_array_cls = documents or DocList.__class_getitem__(self._endpoints_models_map[endpoint]["output"])
@@ -157,23 +171,19 @@ class EndpointStreamer(GatewayStreamer):
         except InternalNetworkError as error:
             raise from_network(error, self._executor_addresses) from error
 
-    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
-        """As jina's, for callers in this process, but a failure is raised; jina hands it on inside a response.
+    async def stream_docs(
+        self, docs: DocList[Any], *, exec_endpoint: str | None = None, return_type: Any = None, return_results: bool = False, **header: Any
+    ) -> AsyncIterator[Any]:
+        """As jina's, for callers in this process, but in one request, which ends with its caller, and a failure is raised.
 
-        Raises `InvalidRequest` for a document that cannot travel.
+        jina makes a request of each hundred documents, of which its HTTP route answers the first, and hands a failure on inside
+        a response. Raises `InvalidRequest` for a document that cannot travel.
         """
-        _refuse_target(kwargs.get("target_executor"))
-        kwargs.pop("parameters", None)  # jina's client sends some of its own, no stage takes any, and not all JSON could travel
-        for doc in args[0] if args else kwargs["docs"]:
-            carriable.check(doc)
-        carriable.check(kwargs.get("request_id") or "", "header.request_id")  # after the documents: it may be the first one's id
-        try:
-            async for response in super().stream_docs(*args, return_results=True, **kwargs):
-                if response.header.status.code == jina_pb2.StatusProto.ERROR:
-                    raise from_status(response.header.status)
-                yield response if return_results else response.docs
-        except InternalNetworkError as error:
-            raise from_network(error, self._executor_addresses) from error
+        if exec_endpoint is None:  # jina's own probe, which reaches no stage
+            yield docs
+            return
+        response = await self.cancellable(_request(docs, exec_endpoint, **header), return_type)
+        yield response if return_results else response.docs
 
     async def stream_doc(self, doc: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
         """As jina's, for callers in this process; yields `(document, None)` and raises a failure, also for what cannot travel."""
@@ -187,6 +197,26 @@ class EndpointStreamer(GatewayStreamer):
         """Close the connections to the stages. jina first spins until no floating Executor works; a client that leaves in the middle
         of a call can make that for ever, and this Flow has none."""
         await self._connection_pool.close()
+
+
+def _request(
+    docs: DocList[Any], endpoint: str, *, target_executor: str | None = None, request_id: str | None = None, **_: Any
+) -> DataRequest:
+    """The documents as one request, without jina's `parameters`: no stage takes any, and not all JSON could travel.
+
+    Raises `InvalidRequest` for what cannot travel.
+    """
+    _refuse_target(target_executor)
+    for doc in docs:
+        carriable.check(doc)
+    carriable.check(request_id or "", "header.request_id")  # after the documents: it may be the first one's id
+    request = DataRequest()
+    request.document_array_cls = type(docs)
+    request.data.docs = docs
+    request.header.exec_endpoint = endpoint
+    if request_id:
+        request.header.request_id = request_id
+    return request
 
 
 def _refuse_target(target: str | None) -> None:

@@ -6,18 +6,21 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, Path, Query, Response
+from fastapi import Body, FastAPI, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from gateway import sse
+from gateway import outlines, sse
 from gateway.calls import StageCalls
 from schemas.errors import InvalidRequest
 from schemas.events import ResearchEvent
 from schemas.reading import Page
+from schemas.reporting import Outline, OutlineApproval
 from schemas.research import PageQuery, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 
 _END = ".end"
 """How the id of a stream's last event ends."""
+_WAITING = ".waiting"
+"""The same, of a run that goes on when its outline is approved."""
 _TAGS: Any = ["Research jobs"]
 
 RunId = Annotated[str, Path(description="Id of the run.", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -37,8 +40,12 @@ def install(app: FastAPI, stages: StageCalls) -> None:
         return await stages.call("/runs", RunQuery(limit=limit), RunList)
 
     @app.get("/v1/research/{run_id}", tags=_TAGS, summary="A run as far as it has come, with its answer when it has ended")
-    async def run(run_id: RunId) -> RunReport:
-        return await stages.call("/run", RunQuery(run_id=run_id), RunReport)
+    async def run(run_id: RunId) -> outlines.RunView:
+        return await outlines.view(stages, run_id)
+
+    @app.post("/v1/research/{run_id}/outline", status_code=202, tags=_TAGS, summary="Let a run that waits go on with its outline")
+    async def approve(run_id: RunId, outline: Annotated[Outline | None, Body()] = None) -> RunSummary:
+        return await stages.call("/approve", OutlineApproval(run_id=run_id, outline=outline or Outline()), RunSummary)
 
     @app.delete("/v1/research/{run_id}", tags=_TAGS, summary="Stop a run for good")
     async def cancel(run_id: RunId) -> RunSummary:
@@ -57,9 +64,11 @@ def install(app: FastAPI, stages: StageCalls) -> None:
     ) -> Response:
         if last_event_id.endswith(_END):
             return Response(status_code=204)  # with this status a browser does not come back
-        after, offset = _position(last_event_id)
+        after, offset = _position(last_event_id.removesuffix(_WAITING))
         following = stages.stream("/events", RunQuery(run_id=run_id, after=after, after_offset=offset), ResearchEvent)
-        await stages.call("/run", RunQuery(run_id=run_id), RunReport)  # an unknown run has its status before the stream begins
+        report = await stages.call("/run", RunQuery(run_id=run_id), RunReport)  # an unknown run has its status before the stream begins
+        if last_event_id.endswith(_WAITING) and report.run.state == "waiting":
+            return Response(status_code=204)  # nothing has happened since
         return sse.response(sse.until(_frames(following), app.state.stopping))
 
     @app.get("/v1/research/{run_id}/pages/{page_id}", tags=_TAGS, summary="A page as it was read in a run")
@@ -81,7 +90,9 @@ async def _frames(following: Any) -> AsyncGenerator[bytes, None]:
     """Each event with an id from which the stream can be taken up again: its sequence, in the answer with the characters so far."""
     async with aclosing(following):
         async for event in following:
-            part = _END if event.type == "run_ended" else ""
+            part = ""
+            if event.type == "run_ended":
+                part = _WAITING if event.data.get("outcome") == "waiting" else _END
             if event.type == "answer_delta":
                 part = f".{event.data.get('offset', 0) + len(event.data['text'])}"
             yield sse.frame(event.model_dump_json(exclude={"id"}), event=event.type, event_id=f"{event.sequence}{part}")

@@ -19,9 +19,9 @@ from docarray import BaseDoc
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from gateway import carriable
+from gateway import carriable, downloads, outlines
 from gateway.api_examples import EXAMPLES
-from schemas import answering, evaluation, events, planning, ranking, reading, research, search
+from schemas import answering, evaluation, events, planning, ranking, reading, reporting, research, search, support
 from schemas.errors import ERRORS
 
 Json = dict[str, Any]
@@ -53,22 +53,33 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "/run": ("Research", "A run as far as it has come", "With its answer when it has ended."),
     "/runs": ("Research", "The newest runs, or one of them", ""),
     "/cancel": ("Research", "Stop a run for good", ""),
+    "/approve": ("Research", "Let a run that waits go on with its outline", "As `POST /v1/research/{run_id}/outline`."),
     "/page": ("Research", "A page as it was read in a run", ""),
     "/understand": ("Stages", "Planner: language, style and criteria of a question", ""),
     "/decide": ("Stages", "Planner: the next action of a run", ""),
-    "/rewrite": ("Stages", "Planner: search requests as queries", "At most five."),
+    "/rewrite": ("Stages", "Planner: search requests as queries", "At most as many as `most`."),
     "/cluster": ("Stages", "Planner: what search results say together", "No clusters without a language model."),
     "/code": ("Stages", "Planner: a computation, by a program in a sandbox", "Needs a language model."),
     "/describe": ("Stages", "Planner: what an image shows", "Needs a language model that sees images."),
+    "/decompose": ("Stages", "Planner: a question as sub-problems", "One, when it cannot be split."),
+    "/outline": ("Stages", "Planner: the outline of a report", ""),
     "/search": ("Stages", "Searcher: results of up to twenty queries", ""),
     "/read": ("Stages", "Reader: a page and its best passages for a question", ""),
+    "/illustrate": ("Stages", "Reader: the images that fit an answer", ""),
     "/rank": ("Stages", "Ranker: the best candidates for a question", "At most `per_hostname` of one host."),
     "/dedupe": ("Stages", "Ranker: the texts that say something new", ""),
     "/evaluate": ("Stages", "Evaluator: an answer held against criteria", "The first criterion that fails ends it."),
     "/analyze": ("Stages", "Evaluator: why an answer was rejected", ""),
+    "/check": ("Stages", "Evaluator: every statement of a text held against its evidence", "By rules, where no model is configured."),
+    "/digest": ("Stages", "Evaluator: what one page says about a question", ""),
+    "/synthesize": ("Stages", "Evaluator: what pages say together", "Agreements, conflicts, and what is still open."),
     "/compose": ("Stages", "Finalizer: a draft from what is known", "It cites evidence as `[e1]`."),
+    "/revise": ("Stages", "Finalizer: a draft put right where its evidence does not support it", ""),
+    "/reduce": ("Stages", "Finalizer: answers to sub-problems as one draft", ""),
+    "/section": ("Stages", "Finalizer: one section of a report", "It cites evidence as `[e1]`."),
     "/finalize": ("Stages", "Finalizer: the finished answer as it is written", "Deltas, then one chunk with `done` and everything."),
     "/structure": ("Stages", "Finalizer: an answer as JSON of a schema", "Needs a language model."),
+    "/export": ("Stages", "Finalizer: a finished answer as a file", "Markdown, HTML, plain text, PDF or Word."),
 }
 """Of each endpoint of the Flow: its tag, what it is, and more of it."""
 
@@ -85,7 +96,7 @@ _FAILURES = {
     404: "There is no such thing.",
     405: "The path does not take this method.",
     408: "The body did not arrive in time.",
-    409: "The run was cancelled while the client waited for it.",
+    409: "The run is not in a state for this.",
     413: "The request, or what is attached to it, is too large.",
     422: "The document is not of its form; `field` names where.",
     429: "A limit is used up; `Retry-After` says when there is room again.",
@@ -200,6 +211,8 @@ def _add_failures(path: str, method: str, operation: Json) -> None:
         statuses |= {404}
     elif path == "/health/ready":
         statuses |= {503}
+    if path.startswith(("/v1/research/{run_id}/outline", "/v1/research/{run_id}/answer")):
+        statuses |= {409}
     if path == "/v1/research/{run_id}/events":
         responses["204"] = {"description": "The stream had ended already."}
     for status in sorted(statuses):
@@ -221,7 +234,7 @@ def _add_example(path: str, method: str, operation: Json) -> None:
 
 def _documents() -> tuple[dict[str, type[BaseDoc]], Json]:
     """Every document class of `schemas` by its name, and their JSON Schemas."""
-    rooms = (answering, evaluation, events, planning, ranking, reading, research, search)
+    rooms = (outlines, answering, evaluation, events, planning, ranking, reading, reporting, research, search, support)
     found = {
         name: one
         for room in rooms
@@ -250,15 +263,16 @@ def _cleaned(schema: Json, document: type[BaseDoc]) -> Json:
 
 def _docstrings(document: type[BaseDoc]) -> dict[str, str]:
     """The text below each field of a class, on one line."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(document)))
-    except OSError:  # installed without its source
-        return {}
-    assert isinstance(tree.body[0], ast.ClassDef)
-    found, body = {}, tree.body[0].body
-    for field, text in pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    found: dict[str, str] = {}
+    for one in reversed(document.__mro__[: document.__mro__.index(BaseDoc)]):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        except OSError:  # installed without its source
+            continue
+        assert isinstance(tree.body[0], ast.ClassDef)
+        for field, text in pairwise(tree.body[0].body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return found
 
 
@@ -306,7 +320,7 @@ def _version() -> str:
         return "0"
 
 
-_CODES = sorted({error.code for error in ERRORS.values()} | {"not_found", "method_not_allowed"})
+_CODES = sorted({error.code for error in ERRORS.values()} | {downloads.NoAnswer.code, "not_found", "method_not_allowed"})
 _ERROR_SCHEMAS: Json = {
     "Error": {
         "type": "object",

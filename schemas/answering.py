@@ -104,8 +104,8 @@ class FinalizeRequest(BaseDoc):
     """What was searched for; told when there is no answer."""
     language_code: str = "en"
     """Language of what is said when there is no answer."""
-    use_model: bool = True
-    """False: compose by rules even when a model is configured (it failed, or no budget is left)."""
+    partial: bool = False
+    """True: more of the draft is to come; where nothing of it stays, the text is empty and nothing is put in its place."""
     done_characters: int = 0
     """Characters of the finished text that were given out before; deltas begin there. For a draft that grows."""
     allowance: Allowance = Allowance()
@@ -122,6 +122,8 @@ class FinalizeChunk(BaseDoc):
     composed_by: Literal["model", "rules", "draft"] = "draft"
     error: str = ""
     """done: why a model could not write it, when the rules had to. Never instead of an answer."""
+    abstained: bool = False
+    """done: nothing that was read answers, and the text says so."""
     support: SupportReport = SupportReport()
     """done: the verdict on every statement of the finished text; its spans are in `text`."""
     usage: Usage = Usage()

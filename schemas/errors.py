@@ -87,6 +87,12 @@ class Cancelled(InvalidRequest):
     code, http_status, grpc_status, exit_code = "cancelled", 409, "ABORTED", 1
 
 
+class NotWaiting(InvalidRequest):
+    """A run has no outline that waits for approval."""
+
+    code, http_status, grpc_status, exit_code = "not_waiting", 409, "FAILED_PRECONDITION", 1
+
+
 class TooLarge(InvalidRequest):
     """The request has more bytes than are taken."""
 

@@ -92,6 +92,7 @@ class RunStarted(Record):
     request: ResearchRequest
     limits: Limits
     background: bool = Field(False, description="It goes on without a client, and after a restart of the controller.")
+    parent: str = Field("", description="The run whose sub-problem this one works on.")
 
 
 class StageCalled(Record):
@@ -229,6 +230,7 @@ class Finalized(Record):
     references: List[Reference] = []
     composed_by: Literal["model", "rules", "draft"] = "draft"
     error: str = Field("", description="Why a model could not write it, when the rules had to.")
+    abstained: bool = Field(False, description="Nothing that was read answers, and the text says so.")
     support: SupportReport = Field(SupportReport(), description="The verdict on every statement of the text.")
     usage: Usage = Usage()
 
@@ -359,6 +361,7 @@ class RunEnded(Record):
     answer: Optional[ResearchAnswer] = Field(None, description="Also for failed and cancelled runs, when there is anything to say.")
     code: str = Field("", description="failed: code of the error.")
     message: str = Field("", description="failed: one line naming the cause and the fix.")
+    field: str = Field("", description="failed: the field of the request that has to change, if it is one.")
 
 
 JournalEvent = Annotated[

@@ -186,6 +186,8 @@ class RunSummary(BaseDoc):
     total_tokens: int = 0
     background: bool = False
     """True: it goes on without a client, and after a restart of the controller."""
+    parent: str = ""
+    """The run whose sub-problem this one works on; such runs are not listed with the others."""
 
 
 class RunReport(BaseDoc):

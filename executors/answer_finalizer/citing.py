@@ -1,21 +1,14 @@
-"""From citations of evidence, `[e1]`, to numbered markers, `[^1]`, while the text is still being written."""
+"""From citations of evidence, `[e1]`, to numbered markers, `[^1]`."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-import regex
-
-from executors.answer_finalizer.editing import TRAILING_CITATION, Edit, edits_of
+from executors.answer_finalizer.editing import Edit, edits_of
 from executors.answer_finalizer.prose import leaves
+from executors.answer_finalizer.rewriting import Replacement, Rewritten, Span
 from schemas.knowledge import Evidence
-
-# Text is taken in up to here at a time: a line, or a sentence end. Wherever a sender cuts, the units are the same.
-_CLOSING = "*_)\"'”’]"
-_UNIT = regex.compile(rf"\n|[.!?…][{regex.escape(_CLOSING)}]*\s|[。！？]")
-_HEADING = regex.compile(r"\s*#")
-_SENTENCE_END = regex.compile(r"[.!?…。！？][*_)\"'”’」』）]*(?:\s|\[\^\d+\]|$)")
 
 
 @dataclass(frozen=True)
@@ -27,11 +20,8 @@ class Mark:
     end: int
 
 
-class CitationStream:
-    """Takes in Markdown piece by piece and gives out the final text piece by piece.
-
-    What is given out never changes again, and all of it joined is `text`, however the input was cut. Text is held back
-    while it is undecided: an open bracket or backtick, a group of citations at the end, the sentence being written.
+class Resolved:
+    """A text whose citations are resolved.
 
     - Citations become markers numbered by first appearance. Unknown ids, and those beyond `max_references` sources, are
       dropped; repetitions in a group collapse.
@@ -39,130 +29,53 @@ class CitationStream:
     - Footnote markers, footnote and link definitions of the writer's own, and links to URLs outside `known_urls` were
       invented: markers and definitions go, links become their text, bare URLs become code. Images become their
       alternative text, so that reading an answer fetches nothing. HTML tags are escaped.
+
+    What a text begins with is resolved alike, whatever blocks follow it.
     """
 
-    def __init__(self, evidence: Mapping[str, Evidence], known_urls: Container[str], max_references: int) -> None:
+    def __init__(self, text: str, evidence: Mapping[str, Evidence], known_urls: Container[str], max_references: int) -> None:
+        self._text = text.replace("\r", "")
         self._evidence = evidence
-        self._known_urls = known_urls
         self._max_references = max_references
         self._numbers: dict[str, int] = {}
-        self._incoming = ""
-        self._scanned = 0
-        self._pending = ""
-        self._parsed = 0
-        self._settled = 0
-        self._written: list[str] = []
-        self._length = 0
-        self._space = ""
-        self._after_drop = False
+        edits = [edit for leaf in leaves(self._text) for edit in edits_of(leaf, evidence, known_urls)]
+        cursor = 0
+        replacements: list[Replacement] = []
+        numbers: dict[int, list[int]] = {}
+        for edit in sorted(edits, key=lambda edit: edit.start):
+            if edit.start < cursor:
+                continue
+            if edit.ids is not None:
+                numbers[edit.start] = self._numbers_of(edit.ids)
+            replacement = self._replacement(edit, numbers.get(edit.start, []))
+            replacements.append(replacement)
+            cursor = replacement.end
+        self._rewritten = Rewritten(self._text, replacements)
+        # Before the first word only an indentation counts, and after the last one nothing.
+        written = self._rewritten.text
+        self._skipped = len(written) - len(written.lstrip())
+        self._skipped = written.rfind("\n", 0, self._skipped) + 1
+        self.text = written[self._skipped :].rstrip()
         self.marks: list[Mark] = []
-
-    @property
-    def text(self) -> str:
-        """All that was given out so far."""
-        return "".join(self._written)
+        for placed, start in self._rewritten.placed:
+            at = start - self._skipped + len(placed.text) - len(placed.text.lstrip(" \t"))
+            for number in numbers.get(placed.start, []):
+                end = at + len(f"[^{number}]")
+                self.marks.append(Mark(number, at, end))
+                at = end
 
     @property
     def cited(self) -> list[Evidence]:
         """The evidence behind each number, in order of the numbers."""
         return [self._evidence[key] for key in self._numbers]
 
-    def feed(self, piece: str) -> str:
-        """Take in `piece` and return what can be said for certain now."""
-        self._incoming += piece.replace("\r", "")
-        before = len(self._written)
-        start = 0
-        for unit in _UNIT.finditer(self._incoming, self._scanned):
-            self._pending += self._incoming[start : unit.end()]
-            start = unit.end()
-            # A block is parsed again with each of its units, so more of them are taken together as it grows.
-            if len(self._pending) - self._parsed >= self._parsed // 16:
-                self._advance(final=False)
-        self._incoming = self._incoming[start:]
-        # A sentence end may have begun, one character before the closing marks at the end.
-        self._scanned = max(0, len(self._incoming.rstrip(_CLOSING)) - 1)
-        return "".join(self._written[before:])
+    def span(self, span: Span) -> Span:
+        """Where a span of the text as it was given stands now."""
+        start, end = (min(max(0, offset - self._skipped), len(self.text)) for offset in self._rewritten.span(span))
+        return start, end
 
-    def finish(self, *, cut: bool = False) -> str:
-        """Take the text as complete and return the rest. `cut`: it broke off; the sentence that was begun is left out."""
-        before = len(self._written)
-        if cut:
-            self._advance(final=False)
-        self._pending += self._incoming
-        self._incoming = ""
-        if cut:
-            end = self._settled
-            while (mark := TRAILING_CITATION.match(self._pending, end)) is not None:
-                end = mark.end()
-            self._pending = self._pending[:end]
-        self._advance(final=True)
-        return "".join(self._written[before:])
-
-    @property
-    def has_sentence(self) -> bool:
-        """Whether at least one whole sentence was given out; headings are none."""
-        return any(not _HEADING.match(line) and _SENTENCE_END.search(line) for line in self.text.split("\n"))
-
-    def _advance(self, *, final: bool) -> None:
-        text = self._pending
-        found, last_block = leaves(text)
-        edits: list[Edit] = []
-        limit = len(text) if final else self._settled
-        for leaf in found:
-            if leaf.end <= self._settled:
-                continue
-            if not leaf.content:
-                if not final:
-                    limit = leaf.end if leaf.closed else max(limit, text.rfind("\n", 0, leaf.end + 1))
-                continue
-            leaf_edits, end = edits_of(leaf, self._evidence, self._known_urls, final=final)
-            edits += leaf_edits
-            if not final:
-                limit = end
-        edits = [edit for edit in edits if edit.start >= self._settled]
-        if not final:
-            limit = _before_undecided(text, limit, edits, self._settled)
-        self._write_edited(text, limit, edits)
-        if final and found and found[-1].fence and not found[-1].closed:
-            self._write("\n" + found[-1].fence)
-        if self._settled >= last_block:
-            self._pending = text[last_block:]
-            self._settled -= last_block
-        self._parsed = len(self._pending)
-
-    def _write_edited(self, text: str, limit: int, edits: list[Edit]) -> None:
-        cursor = self._settled
-        for edit in sorted(edits, key=lambda edit: edit.start):
-            if edit.end > limit or edit.start < cursor:
-                continue
-            self._write(text[cursor : edit.start])
-            cursor = edit.end
-            if edit.ids is None:
-                self._write(edit.text)
-                self._after_drop = self._after_drop or edit.drops_block
-            else:
-                cursor = self._write_markers(text, edit, cursor)
-        self._write(text[cursor:limit])
-        self._settled = max(limit, cursor)
-
-    def _write_markers(self, text: str, edit: Edit, cursor: int) -> int:
-        numbers = list(dict.fromkeys(number for key in edit.ids or () if (number := self._number(key))))
-        if numbers:
-            self._write(edit.lead)
-            for number in numbers:
-                marker = f"[^{number}]"
-                self._flush_space()
-                self.marks.append(Mark(number, self._length, self._length + len(marker)))
-                self._write(marker)
-            return cursor
-        following = text[cursor : cursor + 1]
-        if following.isalnum() or following in ("(", "["):
-            self._write(edit.lead)
-        elif (
-            not edit.lead and following in (" ", "\t") and (self._space or not self._length or text[edit.start - 1 : edit.start].isspace())
-        ):
-            return cursor + 1  # "[e9] Text" at the start of a line
-        return cursor
+    def _numbers_of(self, ids: tuple[str, ...]) -> list[int]:
+        return list(dict.fromkeys(number for key in ids if (number := self._number(key))))
 
     def _number(self, key: str) -> int | None:
         if key not in self._evidence:
@@ -171,36 +84,18 @@ class CitationStream:
             self._numbers[key] = len(self._numbers) + 1
         return self._numbers.get(key)
 
-    def _write(self, piece: str) -> None:
-        """Write, holding back white space at the end; what follows a dropped block takes no second gap."""
-        if self._after_drop:
-            piece = piece.lstrip("\n")
-        kept = piece.rstrip()
-        if kept:
-            self._after_drop = False
-            self._flush_space()
-            self._written.append(kept)
-            self._length += len(kept)
-        self._space += piece[len(kept) :]
-
-    def _flush_space(self) -> None:
-        # Before the first word only an indentation counts.
-        space = self._space if self._length else self._space.rpartition("\n")[2]
-        if space:
-            self._written.append(space)
-            self._length += len(space)
-        self._space = ""
-
-
-def _before_undecided(text: str, limit: int, edits: list[Edit], settled: int) -> int:
-    """Step back over trailing white space, over citations that a neighbour may still join, and out of any edit."""
-    limit = max(limit, settled)
-    while True:
-        before = limit
-        while limit > settled and text[limit - 1].isspace():
-            limit -= 1
-        for edit in edits:
-            if edit.start < limit < edit.end or (edit.ids is not None and edit.end == limit):
-                limit = max(edit.start, settled)
-        if limit == before:
-            return limit
+    def _replacement(self, edit: Edit, numbers: list[int]) -> Replacement:
+        text, end = self._text, edit.end
+        if edit.drops_block:
+            # What follows a dropped block takes no second gap.
+            return Replacement(edit.start, end + len(text[end:]) - len(text[end:].lstrip("\n")))
+        if edit.ids is None:
+            return Replacement(edit.start, end, edit.text)
+        if numbers:
+            return Replacement(edit.start, end, edit.lead + "".join(f"[^{number}]" for number in numbers))
+        following = text[end : end + 1]
+        if following.isalnum() or following in ("(", "["):
+            return Replacement(edit.start, end, edit.lead)
+        if not edit.lead and following in (" ", "\t") and (not edit.start or text[edit.start - 1].isspace()):
+            return Replacement(edit.start, end + 1)  # "[e9] Text" at the start of a line
+        return Replacement(edit.start, end)

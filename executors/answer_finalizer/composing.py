@@ -1,81 +1,65 @@
-"""What a model is shown to write the answer: the question and the best of the knowledge that fits."""
+"""The answer from everything that is known, by the model or by rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
 from pathlib import Path
 
-from providers.llm.base import Prompt
+from executors.answer_finalizer.extracting import extract
+from executors.answer_finalizer.passages import findings, fitted, other_turns
+from executors.answer_finalizer.sources import evidence_by_id
+from executors.answer_finalizer.writing import Written, write
+from providers.citations import cited_ids
+from providers.llm.base import ChatModel
 from providers.llm.prompts import load_prompts
-from schemas.errors import BudgetExceeded
-from schemas.knowledge import Evidence, Knowledge
-from schemas.research import Message
+from schemas.answering import ComposeRequest, Draft
+from schemas.errors import BudgetExceeded, ModelOutputInvalid
+from schemas.settings import Settings
 
 _PROMPT = load_prompts(Path(__file__).parent / "prompts")["compose"]
-# Tags, id and date around a passage or a finding, in tokens.
-_FRAME_TOKENS = 30
-# The part of the tokens at hand that is kept for writing, at most what a call may write.
-_WRITING_SHARE = 0.25
+
+_logger = logging.getLogger(__name__)
 
 
-@dataclass
-class Item:
-    """One piece of knowledge as the prompt shows it; `answer` is empty where the passages speak for themselves."""
+async def compose(request: ComposeRequest, model: ChatModel | None, settings: Settings) -> Draft:
+    """A draft that cites evidence as `[e1]`; empty when nothing that was read answers.
 
-    question: str = ""
-    answer: str = ""
-    passages: list[Evidence] = field(default_factory=list)
-
-
-def findings(knowledge: Iterable[Knowledge]) -> list[Knowledge]:
-    """What was worked out rather than read: answered sub-questions, lessons and computations."""
-    return [item for item in knowledge if item.kind in ("qa", "coding") and item.answer]
-
-
-def prompt(
-    question: str,
-    messages: Iterable[Message],
-    language_style: str,
-    knowledge: Sequence[Knowledge],
-    evidence: Mapping[str, Evidence],
-    *,
-    tokens: int,
-    writing_tokens: int,
-    count_tokens: Callable[[str], int],
-) -> Prompt:
-    """The prompt for the answer, at most `tokens` long with room left to write.
-
-    `tokens` is what prompt and answer may take together, `writing_tokens` the most that one call may write. Everything
-    is in order of arrival. What does not fit is left out by score, findings last, because they are short;
-    search snippets are not shown, as nothing in them may be cited.
-    Raises `BudgetExceeded` when not one passage or finding fits.
+    By rules where there is no model, it does not fit, it wrote nothing, or it cited nothing although the rules can. A text
+    that broke off is kept up to its last sentence. With `allow_guess` a text that cites nothing stays and is `guessed`.
+    Raises `ModelUnavailable`, `ModelRejected` and `DeadlineExceeded` when not one sentence was written.
     """
-    turns = [message for message in messages if message.content.strip() and message.content.strip() != question.strip()]
-    empty = _PROMPT.render(question=question, messages=turns, language_style=language_style, items=[])
-    room = tokens - count_tokens(empty.system) - count_tokens(empty.user) - min(writing_tokens, int(tokens * _WRITING_SHARE))
-    items = _fitting(knowledge, evidence, room, count_tokens)
-    if not items:
-        raise BudgetExceeded(f"not one passage fits into the {tokens} tokens allowed for the final answer")
-    return _PROMPT.render(question=question, messages=turns, language_style=language_style, items=items)
-
-
-def _fitting(knowledge: Sequence[Knowledge], evidence: Mapping[str, Evidence], room: int, count_tokens: Callable[[str], int]) -> list[Item]:
-    wanted = [(2.0, _FRAME_TOKENS + count_tokens(f"{item.question}\n{item.answer}"), id(item)) for item in findings(knowledge)]
-    wanted += [(piece.score, _FRAME_TOKENS + count_tokens(f"{piece.title}\n{piece.quote}"), id(piece)) for piece in evidence.values()]
-    kept: set[int] = set()
-    for _, cost, key in sorted(wanted, key=lambda entry: -entry[0]):
-        if cost <= room:
-            kept.add(key)
-            room -= cost
-    items: list[Item] = []
-    shown: set[str] = set()
-    for item in knowledge:
-        ids = [piece.evidence_id.lower() for piece in item.evidence]
-        passages = [evidence[key] for key in dict.fromkeys(ids) if key in evidence and key not in shown and id(evidence[key]) in kept]
-        shown.update(ids)
-        finding = id(item) in kept
-        if passages or finding:
-            items.append(Item(item.question if finding else "", item.answer if finding else "", passages))
-    rest = [piece for key, piece in evidence.items() if key not in shown and id(piece) in kept]
-    return [*items, Item(passages=rest)] if rest else items
+    evidence = evidence_by_id(request.knowledge)
+    written = Written()
+    if model is not None and (evidence or findings(request.knowledge) or request.allow_guess):
+        try:
+            prompt = fitted(
+                _PROMPT,
+                request.knowledge,
+                evidence,
+                model=model,
+                allowance=request.allowance,
+                settings=settings,
+                may_be_empty=request.allow_guess,
+                question=request.question,
+                messages=other_turns(request.question, request.messages),
+                language_style=request.language_style,
+                allow_guess=request.allow_guess,
+            )
+            written = await write(model, prompt, request.allowance)
+        except BudgetExceeded as failure:
+            written.failed = failure
+        if written.failed and not written.text and not isinstance(written.failed, BudgetExceeded | ModelOutputInvalid):
+            raise written.failed
+    error = str(written.failed) if written.failed else ""
+    uncited = not cited_ids(written.text, evidence)
+    if written.text and (request.allow_guess or not uncited or not evidence):
+        guessed = request.allow_guess and uncited
+        return Draft(text=written.text, composed_by="model", guessed=guessed, error=error, usage=written.usage)
+    text = extract(request.question, list(evidence.values()))
+    if written.text and not text:
+        return Draft(text=written.text, composed_by="model", error=error, usage=written.usage)
+    if written.text:
+        error = error or "the model cited nothing that was read"
+    if error:
+        _logger.info("composed by rules: %s", error)
+    return Draft(text=text, composed_by="rules", error=error, usage=written.usage)

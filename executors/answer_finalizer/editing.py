@@ -13,7 +13,6 @@ from executors.answer_finalizer.sources import bare_urls
 from providers.citations import IDS, MARKER, expand
 from schemas.knowledge import Evidence
 
-TRAILING_CITATION = regex.compile(rf"[ \t]*{MARKER}")
 # A footnote marker that is not ours: numbers are given here and nowhere else.
 _FOREIGN = regex.compile(r"\[\^\d{1,6}\]")
 _CANDIDATE = regex.compile(rf"{MARKER}|{_FOREIGN.pattern}")
@@ -35,20 +34,20 @@ class Edit:
     drops_block: bool = False
 
 
-def edits_of(leaf: Leaf, evidence: Mapping[str, Evidence], known_urls: Container[str], *, final: bool) -> tuple[list[Edit], int]:
-    """The edits of a leaf, and the offset up to which text that is appended later cannot change them; both in the text."""
-    decided = final or leaf.closed
-    begin, end, dropped = _definitions(leaf, known_urls, decided=decided)
-    editor = _Editor(leaf, begin, end, evidence, known_urls)
-    edits = [*dropped, *editor.edits()]
-    if decided:
-        return edits, leaf.end
-    held = editor.first_open()
-    return edits, leaf.end_position(held) if held else leaf.position(0)
+def edits_of(leaf: Leaf, evidence: Mapping[str, Evidence], known_urls: Container[str]) -> list[Edit]:
+    """The edits of a leaf, by offsets in the text."""
+    begin, end, dropped = _definitions(leaf, known_urls)
+    return [*dropped, *_Editor(leaf, begin, end, evidence, known_urls).edits()]
 
 
-def _definitions(leaf: Leaf, known_urls: Container[str], *, decided: bool) -> tuple[int, int, list[Edit]]:
-    """Which part of the content is no definition and, once the leaf is decided, the edits that drop invented ones."""
+def citations_in(leaf: Leaf, evidence: Mapping[str, Evidence]) -> list[Edit]:
+    """The groups of citations in a leaf, known or not, each with the ids it names; by offsets in the text."""
+    editor = _Editor(leaf, 0, len(leaf.content), evidence, ())
+    return [edit for edit in editor.edits() if edit.ids is not None]
+
+
+def _definitions(leaf: Leaf, known_urls: Container[str]) -> tuple[int, int, list[Edit]]:
+    """Which part of the content is no definition, and the edits that drop invented ones."""
     content = leaf.content
     if "]:" not in content:
         return 0, len(content), []
@@ -56,11 +55,7 @@ def _definitions(leaf: Leaf, known_urls: Container[str], *, decided: bool) -> tu
     offsets = [0]
     for line in lines:
         offsets.append(offsets[-1] + len(line) + 1)
-    labelled = [number for number, line in enumerate(lines) if _is_labelled(line)]
-    notes = [number for number in labelled if lines[number].lstrip().startswith("[^")]
-    if not decided:
-        # What looks like a definition may still turn out to be none, and the other way round.
-        return 0, min([offsets[number] for number in notes] + ([0] if 0 in labelled else [len(content)])), []
+    notes = [number for number, line in enumerate(lines) if _is_labelled(line) and line.lstrip().startswith("[^")]
     begin, end, edits = 0, len(content), []
     for first, last, label, url in definitions(content):
         begin = min(offsets[last], len(content))
@@ -97,29 +92,6 @@ class _Editor:
     def edits(self) -> list[Edit]:
         self._part(self._begin, self._end, self._outer)
         return self._edits
-
-    def first_open(self) -> int:
-        """Offset of the first bracket or backtick that later text could still make into a link, code or a tag."""
-        offset = min(self._open_brackets(), default=self._end)
-        if offset < self._end and self._content[offset - 1 : offset] == "!":
-            offset -= 1
-        return next((span.start for span in self._outer if span.start < offset < span.end), offset)
-
-    def _open_brackets(self) -> list[int]:
-        brackets: list[int] = []
-        for start, end in self._prose(self._begin, self._end, self._outer):
-            for offset in range(start, end):
-                character = self._content[offset]
-                following = self._content[offset + 1 : offset + 2]
-                if character == "`" or (character == "<" and (not following or following.isalpha() or following in "/!?")):
-                    return [*brackets, offset]
-                if character in "[【":
-                    brackets.append(offset)
-                elif character in "]】" and brackets:
-                    opening = brackets.pop()
-                    if not following or following == "(":
-                        return [*brackets, opening]
-        return brackets
 
     def _part(self, start: int, end: int, inside: list[Span]) -> None:
         for a, b in self._prose(start, end, inside):

@@ -57,6 +57,7 @@ def is_balanced(text: str) -> bool:
 
 def pieces(passage: str) -> list[Piece]:
     """The pieces of `passage` in order. Headings, navigation, raw HTML and blocks cut off by the passage's ends are none."""
+    passage = passage.replace("\r", " ")  # a line end to the parser, but not to what counts lines here
     start = _start_of_prose(passage)
     lines = [start]
     for line in passage[start:].split("\n"):

@@ -7,7 +7,8 @@ belongs in an answer: definitions are looked at one by one (`definitions`), HTML
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
@@ -44,18 +45,23 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Emphasis:
+    """Runs of emphasis characters outside code: `runs` as (start, end), `pairs` as offsets of characters that pair up."""
+
+    runs: list[tuple[int, int]]
+    pairs: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class Leaf:
-    """A block without blocks inside. `content` is its text without the prefixes of its containers; empty for code and rules."""
+    """A paragraph, heading or table. `content` is its text without the prefixes of its containers."""
 
     start: int
     """Offset of its first line's start in the text."""
     end: int
     """Offset just after its last line's text."""
     content: str
-    closed: bool
-    """Whether no text appended later can belong to it."""
-    fence: str = ""
-    """The closing fence that an unclosed code block at the outermost level still needs."""
+    kind: Literal["paragraph", "heading"] = "paragraph"
     lines: list[tuple[int, int]] = field(default_factory=list)
     """(offset in content, offset in text) of the start of each line of the content."""
     indented: bool = False
@@ -75,13 +81,25 @@ class Leaf:
         return self.position(offset - 1) + 1 if offset else self.position(0)
 
 
+def _noting_emphasis(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline, bool], bool]:
+    def noted(state: StateInline, silent: bool) -> bool:
+        start, delimiters = state.pos, state.delimiters
+        known = len(delimiters)
+        if not rule(state, silent):
+            return False
+        state.env["emphasis"].append((delimiters, known, len(delimiters), start))
+        return True
+
+    return noted
+
+
 def _recording(name: str, rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline, bool], bool]:
     kind = _RULES[name]
 
     def recorded(state: StateInline, silent: bool) -> bool:
         start, tokens = state.pos, len(state.tokens)
         spans: list[Span] = state.env["spans"]
-        known = len(spans)
+        known, noted = len(spans), len(state.env["emphasis"])
         if not rule(state, silent):
             return False
         if silent:
@@ -89,7 +107,9 @@ def _recording(name: str, rule: Callable[[StateInline, bool], bool]) -> Callable
         if kind == "code" and not any(token.type == "code_inline" for token in state.tokens[tokens:]):
             return True  # a run of backticks without its partner is prose
         if kind == "image":
-            del spans[known:]  # the alternative text is parsed on its own, with offsets of its own
+            # The alternative text is parsed on its own, with offsets of its own.
+            del spans[known:]
+            del state.env["emphasis"][noted:]
         label, target = (0, 0), ""
         if kind in ("link", "image"):
             begin = start + (2 if kind == "image" else 1)
@@ -110,6 +130,8 @@ def _parser() -> MarkdownIt:
     for rule in list(parser.inline.ruler.__rules__):
         if rule.name in _RULES:
             parser.inline.ruler.at(rule.name, _recording(rule.name, rule.fn), {"alt": rule.alt})
+        elif rule.name == "emphasis":
+            parser.inline.ruler.at(rule.name, _noting_emphasis(rule.fn), {"alt": rule.alt})
     # A link that a renderer may follow must be seen as a link, whatever its scheme; what is allowed is decided elsewhere.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     parser.normalizeLink = lambda url: url  # type: ignore[method-assign]
@@ -123,9 +145,29 @@ _DEFINITIONS.core.ruler.enableOnly(["normalize", "block"])
 
 def spans(content: str) -> list[Span]:
     """Spans of a leaf's content that are not prose, outer before inner, in order."""
-    env: dict[str, list[Span]] = {"spans": []}
+    return _inline(content)[0]
+
+
+def emphasis(content: str) -> Emphasis:
+    """The emphasis characters of a leaf's content, as a renderer understands them."""
+    return _inline(content)[1]
+
+
+@lru_cache(maxsize=256)  # the steps from a draft to an answer look at the same paragraphs one after another
+def _inline(content: str) -> tuple[list[Span], Emphasis]:
+    env: dict[str, Any] = {"spans": [], "emphasis": []}
     _PARSER.inline.parse(content, _PARSER, env, [])
-    return sorted(env["spans"], key=lambda span: (span.start, -span.end))
+    runs: list[tuple[int, int]] = []
+    position: dict[tuple[int, int], int] = {}
+    for delimiters, first, last, start in env["emphasis"]:
+        runs.append((start, start + last - first))
+        position.update({(id(delimiters), number): start + number - first for number in range(first, last)})
+    pairs = []
+    for delimiters, first, last, _ in env["emphasis"]:
+        for number in range(first, last):
+            if delimiters[number].end >= 0:
+                pairs.append((position[id(delimiters), number], position[id(delimiters), delimiters[number].end]))
+    return sorted(env["spans"], key=lambda span: (span.start, -span.end)), Emphasis(sorted(runs), sorted(pairs))
 
 
 def definitions(content: str) -> list[tuple[int, int, str, str]]:
@@ -139,35 +181,18 @@ def definitions(content: str) -> list[tuple[int, int, str, str]]:
     return sorted(found)
 
 
-def leaves(text: str) -> tuple[list[Leaf], int]:
-    """The leaves of `text` in order, and the offset at which its last outermost block begins.
-
-    `text` has no carriage returns. Everything before that offset can no longer change, whatever is appended.
-    """
+def leaves(text: str) -> list[Leaf]:
+    """The leaves of `text`, which has no carriage returns, in order. Code blocks are none."""
     source_lines = text.split("\n")
     starts = [0]
     for line in source_lines:
         starts.append(starts[-1] + len(line) + 1)
-    complete = len(source_lines) - 1
     tokens = _PARSER.parse(text)
-    found: list[Leaf] = []
-    last_block = 0
-    for index, token in enumerate(tokens):
-        if token.map is None:
-            continue
-        if token.level == 0 and token.nesting >= 0:
-            last_block = starts[token.map[0]]
-        if token.type == "inline":
-            found.append(_prose(token, tokens[index - 1], source_lines, starts, complete))
-        elif token.type in ("fence", "code_block", "hr"):
-            found.append(_verbatim(token, text, source_lines, starts, complete))
-    if found:
-        found[:-1] = [replace(leaf, closed=True, fence="") for leaf in found[:-1]]
-    return found, last_block
+    return [_leaf(token, tokens[index - 1], source_lines, starts) for index, token in enumerate(tokens) if token.type == "inline"]
 
 
-def _prose(token: Token, opening: Token, source_lines: list[str], starts: list[int], complete: int) -> Leaf:
-    first, last = token.map or [0, 0]
+def _leaf(token: Token, opening: Token, source_lines: list[str], starts: list[int]) -> Leaf:
+    first = (token.map or [0, 0])[0]
     lines: list[tuple[int, int]] = []
     offset = 0
     for number, line in enumerate(token.content.split("\n")):
@@ -181,15 +206,5 @@ def _prose(token: Token, opening: Token, source_lines: list[str], starts: list[i
         offset += len(line) + 1
     end_line = min(first + token.content.count("\n"), len(source_lines) - 1)
     indented = not source_lines[first][: lines[0][1] - starts[first]].strip()
-    closed = complete > last or (opening.type == "heading_open" and complete >= last)
-    return Leaf(starts[first], starts[end_line] + len(source_lines[end_line].rstrip()), token.content, closed, "", lines, indented)
-
-
-def _verbatim(token: Token, text: str, source_lines: list[str], starts: list[int], complete: int) -> Leaf:
-    first, last = token.map or [0, 0]
-    end = min(starts[last] - 1, len(text))
-    if token.type != "fence":
-        return Leaf(starts[first], end, "", complete > last)
-    closing = source_lines[last - 1].lstrip(" >\t").rstrip()
-    closed = last - 1 > first and closing.startswith(token.markup) and not closing.strip(token.markup[0])
-    return Leaf(starts[first], end, "", closed and complete >= last, "" if closed or token.level else token.markup)
+    kind: Literal["paragraph", "heading"] = "heading" if opening.type == "heading_open" else "paragraph"
+    return Leaf(starts[first], starts[end_line] + len(source_lines[end_line].rstrip()), token.content, kind, lines, indented)

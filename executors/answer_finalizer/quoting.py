@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from docarray import DocList
 
 from executors.answer_finalizer.citing import Mark
-from executors.answer_finalizer.pieces import pieces
+from executors.answer_finalizer.pieces import Piece, pieces
 from providers.lexical import coverage, language_of, sentences, similarity
 from schemas.knowledge import Evidence
 from schemas.research import Reference
@@ -45,6 +46,8 @@ def references(text: str, marks: Sequence[Mark], cited: Sequence[Evidence]) -> D
                 start=evidence.start + start,
                 end=evidence.start + end,
                 published=evidence.published,
+                modified=evidence.modified,
+                read_at=evidence.read_at,
             )
         )
     return found
@@ -82,9 +85,14 @@ def _without(text: str, start: int, end: int, marks: Sequence[Mark]) -> str:
     return "".join([*parts, text[start:end]])
 
 
+@lru_cache(maxsize=64)  # one source is cited by many statements of an answer
+def _pieces(quote: str) -> list[Piece]:
+    return pieces(quote)
+
+
 def _supporting(quote: str, segment: str, statement: str, code: str) -> tuple[int, int] | None:
     """Span of `quote` that says most of the statement; None when no word agrees (it may be in another language)."""
-    found = pieces(quote)
+    found = _pieces(quote)
     at = quote.find(segment) if segment else -1
     # A few words that happen to occur are no quotation; whole pieces are.
     if any(piece.start == at for piece in found):

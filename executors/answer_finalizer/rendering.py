@@ -12,6 +12,7 @@ from schemas.research import Reference
 # Characters that begin markup inside a line. An underscore between letters or digits begins none.
 _MARKUP = regex.compile(r"[\\`*\[\]<>|~&$]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])")
 _ENTITY = regex.compile(r"&(?=#?\w+;)")
+_FOLLOWED = regex.compile(r"(?:https?|file)://", regex.IGNORECASE)
 # What may stand in a URL between round brackets as it is; everything else in ASCII is percent-encoded.
 _URL_SAFE = "/:?#@!$&+,;=%-._~*'"
 
@@ -27,11 +28,17 @@ def render_markdown(text: str, references: Iterable[Reference]) -> str:
 
 
 def _footnote(reference: Reference) -> str:
-    title = _plain(reference.title) or _plain(reference.url)
-    return f'[^{reference.number}]: "{_plain(reference.quote)}" — [{title}]({_url(reference.url)})'
+    return f'[^{reference.number}]: "{escaped(reference.quote)}" — {link(reference.title, reference.url)}'
 
 
-def _plain(text: str) -> str:
+def link(title: str, url: str) -> str:
+    """A link with `title`, or with the URL where there is none; only its words when `url` is of no kind that may be followed."""
+    words = escaped(title) or escaped(url)
+    return f"[{words}]({_url(url)})" if _FOLLOWED.match(url.strip()) else words
+
+
+def escaped(text: str) -> str:
+    """`text` on one line as Markdown that shows exactly it."""
     # Control and format characters could reorder or hide what follows them on a terminal.
     shown = regex.sub(r"[\p{Cc}\u2066-\u2069\u202a-\u202e]", " ", text)
     return _MARKUP.sub(lambda match: "\\" + match.group(), " ".join(shown.split()))

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from docarray import DocList
 
+from executors.controller.notices import notice
 from executors.controller.state import RunState
 from schemas.events import Finalized
 from schemas.research import Reference, ResearchAnswer
-
-_NOTICES: dict[str, str] = {
-    "attempts": "No answer passed every check; this is the best one from what was read.",
-    "token_budget": "The token budget ended the research; this is the best answer from what was read.",
-    "time_budget": "The time limit ended the research; this is the best answer from what was read.",
-    "money_budget": "The money limit ended the research; this is the best answer from what was read.",
-    "call_budget": "The limit on model calls ended the research; this is the best answer from what was read.",
-    "step_limit": "The step limit ended the research; this is the best answer from what was read.",
-    "no_progress": "Further steps found nothing new; this is the best answer from what was read.",
-    "no_evidence": "Nothing that was read answers the question.",
-    "model_error": "The language model failed during the research; this is the best answer from what was read.",
-    "error": "A part of the service failed during the research; this is the best answer from what was read.",
-}
-_EXTRACTIVE = "No language model was used: the answer is made of passages quoted from what was read."
-_DIRECT = "Answered directly: no page was read for it."
-_UNCITED = "No source that was read is cited for this answer."
+from schemas.support import SupportReport
 
 
 def answer_of(state: RunState) -> ResearchAnswer:
@@ -40,6 +28,10 @@ def answer_of(state: RunState) -> ResearchAnswer:
         json_text=state.json_text,
         json_error=state.json_error,
         direct=state.draft_is_direct,
+        guessed=state.draft_is_guess,
+        support=final.support if final else SupportReport(),
+        images=state.illustration.images,
+        language_code=state.understanding.language_code,
         notice=_notice(state, final) if final else "",
         usage=state.budget.spent,
         usage_by_stage=state.usage_by_stage,
@@ -53,15 +45,23 @@ def answer_of(state: RunState) -> ResearchAnswer:
 
 
 def _notice(state: RunState, final: Finalized) -> str:
+    """What a reader must know, in the language of the answer; what went wrong inside is told as it was reported."""
+    say = partial(notice, state.understanding.language_code)
     notices = []
     if not state.uses_model:
-        notices.append(_EXTRACTIVE)
+        notices.append(say("extractive"))
     elif state.draft_is_direct:
-        notices.append(_DIRECT)
+        notices.append(say("direct"))
+    elif state.draft_is_guess:
+        notices.append(say("guessed"))
     elif not final.references and state.stop_reason != "no_evidence":
-        notices.append(_UNCITED)
+        notices.append(say("uncited"))
+    if final.support.removed:
+        notices.append(say("statements_removed", count=final.support.removed))
     if state.search_error and not state.read:
-        notices.append(f"Nothing could be searched: {state.search_error}.")
-    notices += [f"Not read: {reason}." for reason in state.unread]
-    notices += [_NOTICES.get(state.stop_reason or "", ""), final.error, state.error_message]
-    return " ".join(notice for notice in notices if notice)
+        notices.append(say("not_searched", reason=state.search_error))
+    notices += [say("not_read", reason=reason) for reason in state.unread]
+    if not state.draft_is_guess:
+        notices.append(say(state.stop_reason or ""))
+    notices += [final.error, state.error_message]
+    return " ".join(text for text in notices if text)

@@ -1,19 +1,23 @@
-"""The answer action: a draft, its evaluation, and what a rejection teaches; at the end, the final answer."""
+"""The answer action: a draft, its evaluation, and what a rejection teaches."""
 
 from __future__ import annotations
 
 from executors.controller.state import RunState
-from executors.controller.step import call, changed, end, end_step, finish, learned, noted
+from executors.controller.step import call, changed, end_step, finish, learned, noted
 from schemas import events as ev
 from schemas.events import Effect
 from schemas.knowledge import Knowledge
+from schemas.planning import Criterion
+
+_OF_SUB_QUESTIONS: tuple[Criterion, ...] = ("definitive", "attribution")
+"""What the answer to a sub-question must pass."""
 
 
 def on_composed(state: RunState, effect: Effect, event: ev.Composed) -> RunState:
     """Judge the draft; an empty one means that nothing which was read answers."""
     draft = event.draft.text.strip()
     if draft:
-        return judge(changed(state, draft=draft))
+        return judge(changed(state, draft=draft, support=None))
     state = noted(state, "nothing_new", note="nothing that was read answers the question")
     return end_step(state, progress=False, blocked=("answer",))
 
@@ -21,15 +25,18 @@ def on_composed(state: RunState, effect: Effect, event: ev.Composed) -> RunState
 def judge(state: RunState) -> RunState:
     """Accept a first answer that needed no research, otherwise hold the answer against what its question demands."""
     original = state.current_question == state.question
-    if original and state.total_step == 1 and state.uses_model and not state.request.no_direct_answer:
+    if original and state.phase == "research" and state.total_step == 1 and state.uses_model and not state.request.no_direct_answer:
         return finish(changed(state, draft_is_direct=True), "answered")
-    criteria = [criterion for criterion, _ in state.criteria] if original else ["definitive"]
+    criteria = [criterion for criterion, _ in state.criteria] if original else list(_OF_SUB_QUESTIONS)
+    if state.request.citations == "off":
+        criteria = [criterion for criterion in criteria if criterion != "attribution"]
     return call(state, "evaluate", items=criteria) if criteria else finish(state, "answered")
 
 
 def on_evaluated(state: RunState, effect: Effect, event: ev.Evaluated) -> RunState:
     """Accept the answer, or take the criterion that it failed one attempt closer to being dropped."""
     evaluation = event.evaluation
+    state = changed(state, support=evaluation.support)
     original = state.current_question == state.question
     state = noted(state, "accepted" if evaluation.passed else "rejected", answer=state.draft, note=evaluation.think)
     if evaluation.passed and original:
@@ -42,8 +49,8 @@ def on_evaluated(state: RunState, effect: Effect, event: ev.Evaluated) -> RunSta
         state = changed(state, sub_attempts={**state.sub_attempts, state.current_question: failures})
         return end_step(_close(state, state.current_question) if failures >= state.limits.attempts else state, progress=False)
     left = tuple((c, n - 1 if c == evaluation.failed_criterion else n) for c, n in state.criteria)
-    state = changed(state, criteria=tuple((c, n) for c, n in left if n > 0), draft="")
-    if evaluation.failed_criterion == "strict" and evaluation.improvement_plan:
+    state = changed(state, criteria=tuple((c, n) for c, n in left if n > 0), draft="", support=None)
+    if evaluation.improvement_plan:
         state = changed(state, improvements=(*state.improvements, evaluation.improvement_plan))
     # A verdict that names no criterion of ours would never use up an attempt.
     if not state.criteria or evaluation.failed_criterion not in effect.items:
@@ -67,21 +74,3 @@ def on_analyzed(state: RunState, effect: Effect, event: ev.Analyzed) -> RunState
 def after_rejection(state: RunState) -> RunState:
     """Start afresh: what was tried survives as knowledge, not as diary."""
     return end_step(changed(state, diary=(), step=0), progress=False, blocked=("answer", "coding"))
-
-
-def on_finalized(state: RunState, effect: Effect, event: ev.Finalized) -> RunState:
-    """The run is finished, unless the answer is wanted as JSON too."""
-    state = changed(state, final=event)
-    if event.composed_by == "rules" and not event.references and state.request.max_references:
-        state = changed(state, stop_reason="no_evidence")
-    if not state.request.json_schema:
-        return end(state, "finished")
-    if not state.uses_model or state.model_failed:
-        reason = "the language model failed" if state.uses_model else "no language model is configured (LLM_MODEL)"
-        return end(changed(state, json_error=f"an answer as JSON needs a language model, but {reason}"), "finished")
-    return call(state, "structure")
-
-
-def on_structured(state: RunState, effect: Effect, event: ev.Structured) -> RunState:
-    """The run is finished."""
-    return end(changed(state, json_text=event.answer.json_text), "finished")

@@ -167,6 +167,26 @@ class Budget(Record):
             }
         )
 
+    def allot(self, effect: Effect, *, part: float, model: bool) -> Effect:
+        """The effect with its part of everything that is left, for a run of its own; several may be allotted at once.
+
+        `part` is from 0 to 1; `model` says whether the run may call the language model.
+        """
+        usd = self.usd_left(final=False)
+        return effect.model_copy(
+            update={
+                "tokens": int(self.tokens_left(final=False) * part),
+                "llm_calls": int(self.calls_left(final=False) * part) if model else 0,
+                "searches": int(self.searches_left * part),
+                "pages": int(self.pages_left * part),
+                "usd": None if usd is None else usd * part,
+                "seconds": self.seconds_left(final=False) * _ALLOTTED_TIME,
+            }
+        )
+
+
+_ALLOTTED_TIME = 0.8
+"""Runs at once share the time, not a part of it each; what is left over is for what comes after them."""
 
 CALLS_PER_EFFECT = 16
 """Model requests that one stage call may make: the rungs of structured output, one retry, and a second task of the same stage."""

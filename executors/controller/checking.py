@@ -23,6 +23,8 @@ MOST_ATTACHED_BYTES = 20_000_000
 MOST_NAME_CHARACTERS = 200
 MOST_RESEARCHERS = 8
 MOST_WORDS = 20_000
+_MOST_TEAM_ID = 60
+"""The runs of a team have the id of their run with a number after it."""
 _MOST_REFERENCES = {"answer": 10, "report": 100}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -53,6 +55,10 @@ def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:
         raise InvalidRequest(f"team_size is {request.team_size}; it must be from 1 to {MOST_RESEARCHERS}", field="team_size")
     if request.words is not None and not 100 <= request.words <= MOST_WORDS:
         raise InvalidRequest(f"words is {request.words}; it must be from 100 to {MOST_WORDS:,}", field="words")
+    if request.team_size > 1 and request.mode == "report":
+        raise InvalidRequest("team_size is for answers: leave it at 1 in a report", field="team_size")
+    if request.team_size > 1 and len(request.run_id) > _MOST_TEAM_ID:
+        raise InvalidRequest(f"run_id of a team may have {_MOST_TEAM_ID} characters at most", field="run_id")
     for field in ("words", "plan_first"):
         if getattr(request, field) and request.mode != "report":
             raise InvalidRequest(f'{field} is for reports: set mode to "report" too', field=field)

@@ -11,9 +11,10 @@ from executors.controller.remote_stages import RemoteStages
 from executors.controller.research import Research
 from providers.journal import create_journal
 from schemas import events as ev
-from schemas.errors import Cancelled, DeepSearchError, from_code
+from schemas.errors import Cancelled, DeepSearchError, InvalidRequest, from_code
 from schemas.events import ResearchEvent
 from schemas.reading import Page
+from schemas.reporting import OutlineApproval
 from schemas.research import PageQuery, ResearchAnswer, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 from schemas.settings import Settings, get_settings
 
@@ -30,7 +31,7 @@ async def _never_raising(events: AsyncGenerator[ResearchEvent, None]) -> AsyncGe
                 yield event
             return
         except DeepSearchError as error:
-            ended = ev.RunEnded(outcome="failed", code=error.code, message=error.message)
+            ended = ev.RunEnded(outcome="failed", code=error.code, message=error.message, field=error.field or "")
         except Exception as error:
             logger.exception("run %s ended by an error of ours", run_id)
             ended = ev.RunEnded(outcome="failed", code=DeepSearchError.code, message=f"internal error: {type(error).__name__}")
@@ -66,6 +67,8 @@ class Controller(Executor):
     @requests(on="/research")
     async def research(self, doc: ResearchRequest, **kwargs) -> ResearchAnswer:  # type: ignore[no-untyped-def]
         """Answer a question; a run that fails raises its error."""
+        if doc.plan_first:
+            raise InvalidRequest("plan_first needs somebody who follows the run: use /research/stream or /submit", field="plan_first")
         ended: Dict[str, Any] = {}
         async for event in self._research.run(doc):
             ended = event.data
@@ -79,6 +82,11 @@ class Controller(Executor):
     async def submit(self, doc: ResearchRequest, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
         """Begin a run that nobody waits for; `/events` follows it."""
         return await self._jobs.submit(doc)
+
+    @requests(on="/approve")
+    async def approve(self, doc: OutlineApproval, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
+        """Go on with a report whose outline waits for approval, without a client; `/events` follows it."""
+        return await self._jobs.approve(doc)
 
     @requests(on="/events")
     async def events(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]

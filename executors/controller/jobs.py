@@ -12,6 +12,7 @@ from executors.controller.stages import Stages
 from providers.journal.base import Journal
 from schemas.errors import DeepSearchError, InvalidRequest
 from schemas.events import ResearchEvent
+from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest, RunSummary
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,13 @@ class Jobs:
         first = await anext(events)
         self._start(events)
         return await self._journal.summary(first.run_id)
+
+    async def approve(self, approval: OutlineApproval) -> RunSummary:
+        """Go on with a report whose outline is approved, and return at once. Raises what `Research.approve` does."""
+        events = self._research.approve(approval)
+        await anext(events)
+        self._start(events)
+        return await self._journal.summary(approval.run_id)
 
     def recover(self) -> None:
         """Go on with the jobs that an earlier process left unfinished, as soon as every stage can be reached."""

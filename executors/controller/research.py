@@ -7,14 +7,17 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import Any
 
 from docarray import BaseDoc
 
+from executors.controller.asking import request_for
 from executors.controller.attachments import attached
 from executors.controller.budget import limits_of
 from executors.controller.checking import checked, without_contents
-from executors.controller.effects import RESPONSES, event_for, request_for
+from executors.controller.effects import RESPONSES, event_for
+from executors.controller.evidence import computed
 from executors.controller.following import Followers
 from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.stages import Stages
@@ -22,11 +25,12 @@ from executors.controller.state import RunState, digest, without_document_ids
 from providers.journal.base import Journal, StoredEvent
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
-from schemas.answering import FinalizeChunk
-from schemas.errors import DeepSearchError, InvalidRequest, StageUnavailable
+from schemas.answering import FinalizeChunk, FinalizeRequest
+from schemas.errors import DeepSearchError, InvalidRequest, NotWaiting, RunNotFound, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
-from schemas.planning import DescribeRequest
+from schemas.planning import CodeResult, DescribeRequest
 from schemas.reading import Page, ReadRequest, ReadResponse
+from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest, RunReport, RunSummary
 from schemas.search import SearchResponse
 from schemas.settings import Settings
@@ -49,15 +53,16 @@ class Research:
         self._active: dict[str, asyncio.Queue[_Happening]] = {}
         self._followers = Followers()
 
-    async def run(self, request: ResearchRequest, *, background: bool = False) -> AsyncGenerator[ResearchEvent, None]:
-        """Answer a question and stream what happens; the last event is `run_ended`.
+    async def run(self, request: ResearchRequest, *, background: bool = False, parent: str = "") -> AsyncGenerator[ResearchEvent, None]:
+        """Answer a question and stream what happens; the last event is `run_ended`. `parent` is the run that it works for.
 
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
         request = checked(request, self._settings)
         files = attached(request)
         request = without_contents(request)
-        started, now = ev.RunStarted(request=request, limits=limits_of(request, self._settings), background=background), time.time()
+        limits, now = limits_of(request, self._settings), time.time()
+        started = ev.RunStarted(request=request, limits=limits, background=background, parent=parent)
         state = begin(started, now)
         await self._journal.create(_summary(state))
         for url, file in files.items():
@@ -74,13 +79,31 @@ class Research:
         Raises `RunNotFound`, or `InvalidRequest` when the run is under way.
         """
         state = replay(await self._journal.events(run_id))
-        if state.outcome != "running":
+        if state.outcome != "running" or state.waiting:
             yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
             return
+        async with aclosing(self._go_on(state, ev.RunResumed())) as events:
+            async for happened in events:
+                yield happened
+
+    async def approve(self, approval: OutlineApproval) -> AsyncGenerator[ResearchEvent, None]:
+        """Go on with a run whose outline waits for approval.
+
+        Raises `RunNotFound`, or `NotWaiting` when it does not wait.
+        """
+        state = replay(await self._journal.events(approval.run_id))
+        if state.outcome != "running" or not state.waiting:
+            raise NotWaiting(f"run {approval.run_id} has no outline that waits for approval", field="run_id")
+        async with aclosing(self._go_on(state, ev.OutlineApproved(outline=approval.outline))) as events:
+            async for happened in events:
+                yield happened
+
+    async def _go_on(self, state: RunState, cause: ev.RunResumed | ev.OutlineApproved) -> AsyncGenerator[ResearchEvent, None]:
+        run_id = state.request.run_id
         if run_id in self._active:
             raise InvalidRequest(f"run {run_id} is under way", field="run_id")
         await self._journal.claim(run_id)
-        resumed = self._next(state, ev.RunResumed())
+        resumed = self._next(state, cause)
         await self._journal.append(run_id, resumed)
         async with aclosing(self._drive(apply(state, resumed), resumed)) as events:
             async for event in events:
@@ -125,7 +148,7 @@ class Research:
     async def report(self, run_id: str) -> RunReport:
         """A run as far as it has come. Raises `RunNotFound`."""
         summary = await self._journal.summary(run_id)
-        if summary.state in ("running", "interrupted"):
+        if summary.state in ("running", "interrupted", "waiting"):
             return RunReport(run=summary)
         ended = await self._end_of(run_id, summary)
         return RunReport(run=summary, answer=ended.answer, code=ended.code, message=ended.message)
@@ -136,7 +159,16 @@ class Research:
         return _ended(replay(await self._journal.events(run_id)))
 
     async def cancel(self, run_id: str) -> None:
-        """Stop a run for good; one that has ended stays as it is. Raises `RunNotFound`, or `InvalidRequest` when it runs elsewhere."""
+        """Stop a run for good, and those that work for it; one that has ended stays as it is.
+
+        Raises `RunNotFound`, or `InvalidRequest` when it runs elsewhere.
+        """
+        await self._cancel(run_id)
+        for number in range(1, len(replay(await self._journal.events(run_id)).team) + 1):
+            with suppress(RunNotFound):
+                await self._cancel(f"{run_id}-{number}")
+
+    async def _cancel(self, run_id: str) -> None:
         if run_id in self._active:
             with self._followers.following(run_id) as follower:
                 self._active[run_id].put_nowait(ev.RunCancelled())
@@ -170,7 +202,7 @@ class Research:
         self._active[run_id] = happened
         try:
             yield _on_the_wire(run_id, first.sequence, first.time, first.event)
-            while state.outcome == "running":
+            while state.outcome == "running" and not state.waiting:
                 for effect in next_effects(state):
                     called = self._next(state, ev.StageCalled(effect=effect))
                     request = request_for(effect, state)
@@ -184,14 +216,14 @@ class Research:
                 stored = self._next(state, event)
                 state = await self._record(state, stored)
                 yield _on_the_wire(run_id, stored.sequence, stored.time, event)
-            await self._journal.update(_summary(state), digest(state))
+            await self._journal.update(_summary(state), "" if state.waiting else digest(state))
             yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
         finally:
             del self._active[run_id]
             for task in calls.values():
                 task.cancel()
             await asyncio.gather(*calls.values(), return_exceptions=True)
-            if state.outcome == "running":
+            if state.outcome == "running" and not state.waiting:
                 await self._journal.update(_summary(state, interrupted=True))
 
     def _next(self, state: RunState, event: JournalEvent) -> StoredEvent:
@@ -210,10 +242,15 @@ class Research:
             if effect.kind == "finalize":
                 await self._finalize(effect, request, happened)
                 return
+            if effect.kind == "delegate":
+                happened.put_nowait(await self._delegate(run_id, effect, request))
+                return
             await self._put_in_what_is_stored(run_id, effect, request)
             response = await self._stages.call(f"/{effect.kind}", request, RESPONSES[effect.kind], timeout=effect.seconds)
             if isinstance(response, ReadResponse):
                 await self._journal.save_page(run_id, response.page)
+            if isinstance(response, CodeResult):
+                await self._journal.save_page(run_id, computed(effect, response)[0])
             if isinstance(response, SearchResponse):
                 await self._save_delivered(run_id, response)
             happened.put_nowait(event_for(effect, response))
@@ -226,6 +263,29 @@ class Research:
             logger.exception("%s failed in run %s", effect.kind, run_id)
             message = f"internal error in {effect.kind}: {type(error).__name__}"
             happened.put_nowait(ev.CallFailed(effect_id=effect.id, code=DeepSearchError.code, message=message))
+
+    async def _delegate(self, run_id: str, effect: Effect, request: BaseDoc) -> JournalEvent:
+        """Have a run of its own work on a sub-problem; one that was begun before an interruption goes on.
+
+        The pages that its answer cites are kept with this run too.
+        """
+        child = effect.items[0]
+        try:
+            known = await self._journal.events(child)
+            events = self.resume(child) if known else self.run(_delegated(request), parent=run_id)
+        except RunNotFound:
+            events = self.run(_delegated(request), parent=run_id)
+        ended = ev.RunEnded(outcome="interrupted")
+        async with aclosing(events):
+            async for event in events:
+                if event.type == "run_ended":
+                    ended = ev.RunEnded(**event.data)
+        usage = ended.answer.usage if ended.answer else replay(await self._journal.events(child)).budget.spent
+        if ended.answer is None or ended.outcome != "finished":
+            return ev.CallFailed(effect_id=effect.id, code=ended.code or "error", message=ended.message or ended.outcome, usage=usage)
+        for page in {reference.page_id for reference in ended.answer.references}:
+            await self._journal.save_page(run_id, await self._journal.page(child, page))
+        return ev.Delegated(effect_id=effect.id, answer=ended.answer, usage=usage)
 
     async def _put_in_what_is_stored(self, run_id: str, effect: Effect, request: BaseDoc) -> None:
         """Complete a request with the texts and files that are kept beside the journal."""
@@ -258,7 +318,7 @@ class Research:
             result.page_id = page.page_id
 
     async def _finalize(self, effect: Effect, request: BaseDoc, happened: asyncio.Queue[_Happening]) -> None:
-        written = 0
+        written = request.done_characters if isinstance(request, FinalizeRequest) else 0
         async for chunk in self._stages.stream("/finalize", request, FinalizeChunk, timeout=effect.seconds):
             if chunk.delta:
                 happened.put_nowait(ev.AnswerDelta(text=chunk.delta, offset=written))
@@ -270,6 +330,8 @@ class Research:
                     references=list(chunk.references),
                     composed_by=chunk.composed_by,
                     error=chunk.error,
+                    abstained=chunk.abstained,
+                    support=chunk.support,
                     usage=chunk.usage,
                 )
                 happened.put_nowait(final)
@@ -278,7 +340,7 @@ class Research:
 
 
 def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:
-    running = "interrupted" if interrupted else "running"
+    running: Any = "waiting" if state.waiting else "interrupted" if interrupted else "running"
     return RunSummary(
         run_id=state.request.run_id,
         question=state.question,
@@ -289,10 +351,20 @@ def _summary(state: RunState, *, interrupted: bool = False) -> RunSummary:
         steps=state.total_step,
         total_tokens=state.budget.spent.total_tokens,
         background=state.background,
+        parent=state.parent,
     )
 
 
+def _delegated(request: BaseDoc) -> ResearchRequest:
+    if not isinstance(request, ResearchRequest):
+        raise TypeError(f"a sub-problem is asked by a ResearchRequest, not by {type(request).__name__}")
+    return request
+
+
 def _ended(state: RunState) -> ev.RunEnded:
+    if state.outcome == "running":
+        run_id = state.request.run_id
+        return ev.RunEnded(outcome="waiting", message=f"run {run_id} waits for the approval of its outline")
     return ev.RunEnded(outcome=state.outcome, answer=state.answer, code=state.error_code, message=state.error_message)
 
 

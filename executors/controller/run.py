@@ -3,7 +3,7 @@
     state = apply(state, event)        # what happened
     effects = next_effects(state)      # what may run now
 
-    understand → (read attachments → describe images) → step
+    understand → (read attachments → describe images) → loop, team or report
 
     step → rank → decide ─┬─ search  → dedupe → search → rewrite → dedupe → search → cluster ─┐
      ▲                    ├─ visit   → read, in parallel ─────────────────────────────────────┤
@@ -11,11 +11,14 @@
      │                    ├─ coding  → code ──────────────────────────────────────────────────┤
      │                    └─ answer  → (compose) → evaluate ─┬─ rejected → analyze ────────────┤
      └───────────────────────────────────────────────────────┼────────────────────────────────┘
-                          budget or attempts used up ────────┴─ accepted → finalize → (structure) → finished
+                          budget or attempts used up ────────┴─ accepted
+                                                                   │
+        (compose) → check → (revise → check) → finalize → (structure) → (illustrate) → finished
 
 Each `on_…` function is one arrow: it takes the state in which a call was made and its result, and returns the next state, in
 which `pending` holds the calls to make then. Every call is bounded by the budget at the moment it becomes pending. The
-actions that take several calls are in `searching.py`, `visiting.py` and `answering.py`, what all steps share in `step.py`.
+actions that take several calls are in `searching.py`, `visiting.py` and `answering.py`, what all steps share in `step.py`,
+the way from a draft to the published answer in `publishing.py`, the other two kinds of run in `team.py` and `reporting.py`.
 """
 
 from __future__ import annotations
@@ -23,20 +26,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from docarray import BaseDoc
+from docarray import BaseDoc, DocList
 
-from executors.controller import pool
-from executors.controller.answering import after_rejection, judge, on_analyzed, on_composed, on_evaluated, on_finalized, on_structured
-from executors.controller.attachments import begin_attachments, end_descriptions, on_described
+from executors.controller import pool, publishing, reporting, team
+from executors.controller.answering import after_rejection, judge, on_analyzed, on_composed, on_evaluated
+from executors.controller.attachments import begin_attachments, end_descriptions, end_documents, on_described
 from executors.controller.budget import Budget
+from executors.controller.evidence import computed
 from executors.controller.searching import after_search, begin_search, end_search, on_clustered, on_rewritten, on_searched, send_queries
-from executors.controller.state import RunState
-from executors.controller.step import call, changed, end, end_step, finish, learned, noted
-from executors.controller.visiting import begin_visit, on_page_read, on_read_failed
+from executors.controller.state import Phase, RunState
+from executors.controller.step import call, changed, end, end_step, finish, learned, next_step, noted
+from executors.controller.visiting import begin_visit, end_visit, keep_failure, keep_reading
 from providers.journal.base import StoredEvent
 from schemas import events as ev
 from schemas.events import Effect, EffectKind, JournalEvent
-from schemas.knowledge import Knowledge
+from schemas.knowledge import Evidence, Knowledge
 from schemas.ranking import DedupeResponse
 from schemas.research import StopReason
 from schemas.usage import Usage
@@ -72,7 +76,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
         case ev.RunCancelled():
             return end(state, "cancelled")
         case ev.OutlineApproved():
-            return state
+            return reporting.on_approved(state, event)
     if event.effect_id not in state.budget.reserved:
         return state
     effect = state.budget.reserved[event.effect_id]
@@ -87,7 +91,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     if event.type != ev.RESULT_OF_EFFECT[effect.kind]:
         return state
     state = state if effect.kind not in ("decide", "understand") else changed(state, failed_calls=0)
-    return _ON_RESULT[effect.kind](state, effect, event)
+    return _IN_PHASE.get(state.phase, {}).get(effect.kind, _ON_RESULT[effect.kind])(state, effect, event)
 
 
 def begin(started: ev.RunStarted, time: float) -> RunState:
@@ -100,6 +104,7 @@ def begin(started: ev.RunStarted, time: float) -> RunState:
     state = RunState(
         request=request,
         background=started.background,
+        parent=started.parent,
         budget=Budget(limits=started.limits, started_at=time, now=time),
         question=question,
         current_question=question,
@@ -167,8 +172,16 @@ def _on_deduped(state: RunState, effect: Effect, event: ev.Deduped) -> RunState:
 
 def _on_computed(state: RunState, effect: Effect, event: ev.Computed) -> RunState:
     result = event.result
-    state = learned(state, Knowledge(id="", kind="coding", question=effect.question, answer=result.output, source_code=result.source_code))
+    _, found = computed(effect, result)
+    found.evidence_id = f"e{state.evidence_count + 1}"
+    item = Knowledge(id="", kind="coding", question=effect.question, answer=result.output, source_code=result.source_code)
+    item.evidence = DocList[Evidence]([found] if result.output.strip() else [])
+    state = learned(changed(state, evidence_count=state.evidence_count + len(item.evidence)), item)
     return end_step(noted(state, "done", items=[effect.question]), progress=True, blocked=("coding",))
+
+
+def _on_page_read(state: RunState, effect: Effect, event: ev.PageRead) -> RunState:
+    return _END_OF_READING.get(state.phase, end_visit)(keep_reading(state, effect, event))
 
 
 def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
@@ -177,11 +190,13 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
         return end(state, "failed", code=event.code, message=event.message)
     match effect.kind:
         case "read":
-            return on_read_failed(state, effect, event)
+            return _END_OF_READING.get(state.phase, end_visit)(keep_failure(state, effect, event))
+        case "search" if event.code not in _HOPELESS_CODES and state.phase == "report":
+            return reporting.without_results(state, event.message)
         case "search" if event.code not in _HOPELESS_CODES:
             return after_search(changed(state, step_errors=(*state.step_errors, event.message)))
         case "rewrite":
-            return after_search(state)
+            return reporting.without_keywords(state) if state.phase == "report" else after_search(state)
         case "cluster":
             return end_search(state)
         case "dedupe":
@@ -194,8 +209,28 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return after_rejection(state)
         case "describe":
             return end_descriptions(changed(state, unread=(*state.unread, event.message)))
+        case "decompose" | "reduce":
+            return next_step(state)
+        case "delegate":
+            return team.on_delegation_failed(state, effect, event)
+        case "digest":
+            return reporting.after_digest(state)
+        case "synthesize":
+            return reporting.on_synthesized(state, effect, ev.Synthesized(effect_id=effect.id, synthesis=state.synthesis))
+        case "outline":
+            return reporting.without_report(changed(state, error_code=event.code, error_message=event.message))
+        case "section":
+            return reporting.on_section_failed(state, effect, event)
+        case "check":
+            return publishing.without_check(state)
+        case "revise":
+            return publishing.without_revision(state)
         case "structure":
-            return end(changed(state, json_error=event.message), "finished")
+            return publishing.without_json(state, event.message)
+        case "illustrate":
+            return end(state, "finished")
+        case "compose" if state.phase == "ending":
+            return publishing.without_draft(changed(state, error_code=event.code, error_message=event.message))
         case "finalize":
             return _retry(state, effect, event)
     if event.code == "budget_exceeded":
@@ -211,7 +246,7 @@ def _retry(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
     if effect.kind == "finalize":
         if state.failed_calls:
             return end(state, "failed", code=event.code, message=event.message)
-        return call(changed(state, failed_calls=1, model_failed=True), "finalize")
+        return call(changed(state, failed_calls=1), "finalize")
     if not hopeless and state.failed_calls < MOST_FAILED_CALLS:
         again = changed(state, failed_calls=state.failed_calls + 1)
         return call(again, effect.kind, question=effect.question, items=effect.items)
@@ -230,7 +265,12 @@ def _usage_of(event: JournalEvent) -> Usage:
     return next((result.usage for result in results if hasattr(result, "usage")), Usage())
 
 
-_ON_RESULT: dict[EffectKind, Callable[[RunState, Effect, Any], RunState]] = {
+_Handler = Callable[[RunState, Effect, Any], RunState]
+
+_END_OF_READING: dict[Phase, Callable[[RunState], RunState]] = {"attachments": end_documents, "report": reporting.end_reading}
+"""What follows the last page of a set, where it is not the end of a visit."""
+
+_ON_RESULT: dict[EffectKind, _Handler] = {
     "understand": _on_understood,
     "rank": _on_ranked,
     "decide": _on_decided,
@@ -238,12 +278,28 @@ _ON_RESULT: dict[EffectKind, Callable[[RunState, Effect, Any], RunState]] = {
     "search": on_searched,
     "rewrite": on_rewritten,
     "cluster": on_clustered,
-    "read": on_page_read,
+    "read": _on_page_read,
     "code": _on_computed,
     "compose": on_composed,
     "evaluate": on_evaluated,
     "analyze": on_analyzed,
-    "finalize": on_finalized,
-    "structure": on_structured,
     "describe": on_described,
+    "decompose": team.on_decomposed,
+    "delegate": team.on_delegated,
+    "reduce": team.on_reduced,
+    "digest": reporting.on_digested,
+    "synthesize": reporting.on_synthesized,
+    "outline": reporting.on_outlined,
+    "section": reporting.on_section_written,
+    "check": publishing.on_checked,
+    "revise": publishing.on_revised,
+    "finalize": publishing.on_finalized,
+    "structure": publishing.on_structured,
+    "illustrate": publishing.on_illustrated,
 }
+
+_IN_PHASE: dict[Phase, dict[EffectKind, _Handler]] = {
+    "report": {"rewrite": reporting.on_keywords, "search": reporting.on_results, "finalize": reporting.on_section_finalized},
+    "ending": {"compose": publishing.on_last_composed},
+}
+"""Where a result means something else than in the loop."""

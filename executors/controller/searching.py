@@ -43,6 +43,11 @@ def send_queries(state: RunState, texts: list[str]) -> RunState:
 
 
 def on_searched(state: RunState, effect: Effect, event: ev.Searched) -> RunState:
+    """Go on with what was found."""
+    return after_search(with_results(state, event))
+
+
+def with_results(state: RunState, event: ev.Searched) -> RunState:
     """Results become candidates."""
     results = event.response.results
     found = (
@@ -59,13 +64,12 @@ def on_searched(state: RunState, effect: Effect, event: ev.Searched) -> RunState
     )
     # What failed before another provider answered is told by the event; the step is only concerned when nobody did.
     errors = tuple(error for outcome in event.response.outcomes if not outcome.provider for error in outcome.errors)
-    state = changed(
+    return changed(
         state,
         pool=pool.add(state.pool, found),
         step_results=state.step_results + tuple(results),
         step_errors=state.step_errors + errors,
     )
-    return after_search(state)
 
 
 def after_search(state: RunState) -> RunState:

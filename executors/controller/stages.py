@@ -25,6 +25,15 @@ STAGE_OF_ENDPOINT: dict[str, str] = {
     "/compose": "answer_finalizer",
     "/finalize": "answer_finalizer",
     "/structure": "answer_finalizer",
+    "/check": "evaluator",
+    "/digest": "evaluator",
+    "/synthesize": "evaluator",
+    "/decompose": "query_planner",
+    "/outline": "query_planner",
+    "/revise": "answer_finalizer",
+    "/reduce": "answer_finalizer",
+    "/section": "answer_finalizer",
+    "/illustrate": "page_reader",
 }
 """Every endpoint the controller calls, and the Executor (its name in `flow.yml`) that binds it."""
 

@@ -9,14 +9,20 @@ from typing import Literal
 from pydantic import Field
 
 from executors.controller.budget import Budget
+from schemas.answering import ReducePart
 from schemas.events import Effect, Finalized, Limits, PageRead, Record
 from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Action, Criterion, Decision, Understanding
 from schemas.ranking import Candidate, RankedUrl
+from schemas.reading import Illustration, Image
+from schemas.reporting import Digest, Outline, Synthesis
 from schemas.research import ResearchAnswer, ResearchRequest, StopReason
 from schemas.search import SearchQuery, SearchResult
+from schemas.support import SupportReport
 
 Outcome = Literal["running", "finished", "failed", "cancelled"]
+Phase = Literal["attachments", "team", "research", "report", "ending"]
+"""What a run is busy with: the files that came with the question, the researchers of a team, the loop, a report, the final answer."""
 
 
 class RunState(Record):
@@ -26,7 +32,9 @@ class RunState(Record):
     budget: Budget
     question: str = Field(description="The question, trimmed.")
     background: bool = Field(False, description="Nobody waits for it.")
+    parent: str = Field("", description="The run whose sub-problem this one works on.")
     outcome: Outcome = "running"
+    phase: Phase = "attachments"
     stop_reason: StopReason | None = None
     sequence: int = Field(0, description="How many events were applied.")
 
@@ -51,9 +59,29 @@ class RunState(Record):
     sub_attempts: dict[str, int] = Field({}, description="Rejected answers by sub-question.")
     decision: Decision | None = None
     draft: str = Field("", description="The answer under evaluation, or accepted.")
+    support: SupportReport | None = Field(None, description="The verdicts on the draft; null: it was not checked.")
+    revised: bool = Field(False, description="The draft was put right once; it is not again.")
+    unrevised: tuple[str, SupportReport] | None = Field(None, description="Draft and verdicts before the revision.")
     draft_is_direct: bool = False
+    draft_is_guess: bool = Field(False, description="It is from the model's memory.")
     model_failed: bool = Field(False, description="The final answer is to be made without the model.")
     improvements: tuple[str, ...] = ()
+
+    # The team.
+    team: tuple[str, ...] = Field((), description="The sub-problems.")
+    team_answers: dict[str, ResearchAnswer] = Field({}, description="Answers that arrived, by sub-problem.")
+    parts: tuple[ReducePart, ...] = Field((), description="The answers, citing evidence of this run.")
+
+    # The report.
+    rounds: int = Field(0, description="Rounds of search for the report.")
+    articles: tuple[str, ...] = Field((), description="URLs of the pages that wait for their digest, or have it.")
+    digests: dict[str, Digest] = Field({}, description="What pages say, by URL.")
+    synthesis: Synthesis = Synthesis(id="")
+    outline: Outline | None = None
+    waiting: bool = Field(False, description="For the outline to be approved.")
+    section_number: int = Field(0, description="Which section of the outline is being written.")
+    sections: tuple[str, ...] = Field((), description="Sections that were checked, citing evidence.")
+    section_support: tuple[SupportReport, ...] = Field((), description="Their verdicts.")
 
     # What was found.
     pool: dict[str, Candidate] = Field({}, description="Candidates by normalised URL.")
@@ -65,6 +93,7 @@ class RunState(Record):
     candidates: int = Field(0, description="Unread candidates that pass the host filters.")
     knowledge: tuple[Knowledge, ...] = ()
     evidence_count: int = 0
+    images: tuple[Image, ...] = Field((), description="Images of the pages that were read, when they were asked for.")
     diary: tuple[DiaryEntry, ...] = ()
     queries: tuple[str, ...] = Field((), description="Every query sent.")
 
@@ -85,6 +114,7 @@ class RunState(Record):
     final: Finalized | None = Field(None, description="The finished text, while it is being put into JSON.")
     json_text: str = ""
     json_error: str = ""
+    illustration: Illustration = Illustration(id="")
     answer: ResearchAnswer | None = None
     error_code: str = ""
     error_message: str = ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from docarray import DocList
 
 from executors.controller.answer import answer_of
 from executors.controller.state import Outcome, RunState
@@ -12,6 +14,7 @@ from schemas.knowledge import DiaryEntry, Knowledge
 from schemas.planning import Action
 from schemas.ranking import Candidate
 from schemas.research import StopReason
+from schemas.support import Contradiction, Statement, SupportReport
 
 MOST_OPEN_QUESTIONS = 2
 """With more open questions than this, none is added."""
@@ -21,13 +24,16 @@ MOST_IDLE_STEPS = 4
 """After as many steps in a row without anything new, the run answers with what it has."""
 
 # Longest that one call of a kind may take, in seconds, whatever the budget leaves.
-_SECONDS: dict[EffectKind, float] = {
+_SECONDS: Mapping[EffectKind, float] = {
     "understand": 120, "rank": 30, "decide": 180, "dedupe": 30, "search": 60, "rewrite": 120, "cluster": 120, "read": 90,
-    "code": 180, "compose": 300, "evaluate": 300, "analyze": 120, "finalize": 300, "structure": 120,
-    "describe": 120,
+    "code": 180, "compose": 300, "evaluate": 300, "analyze": 120, "finalize": 60, "structure": 120,
+    "describe": 120, "check": 180, "revise": 300, "decompose": 120, "reduce": 300, "digest": 120, "synthesize": 180,
+    "outline": 180, "section": 300, "illustrate": 60,
 }  # fmt: skip
-_MODEL_KINDS = {"understand", "decide", "rewrite", "cluster", "code", "compose", "evaluate", "analyze", "finalize", "structure", "describe"}
-_FINAL_KINDS = {"finalize", "structure"}
+_WITHOUT_MODEL: set[EffectKind] = {"rank", "dedupe", "search", "read", "finalize", "illustrate"}
+_FINAL_KINDS: set[EffectKind] = {"finalize", "structure", "illustrate"}
+_LEAST_MODEL_SECONDS = 1.0
+"""With less time than this left for the final answer, no model is asked for it any more."""
 _ALL_ACTIONS: tuple[Action, ...] = ("search", "visit", "reflect", "answer", "coding")
 
 
@@ -42,7 +48,8 @@ def next_step(state: RunState) -> RunState:
         return finish(state, "step_limit")
     total_step = state.total_step + 1
     question = state.gaps[total_step % len(state.gaps)]
-    state = changed(state, step=state.step + 1, total_step=total_step, current_question=question, decision=None, draft="")
+    state = changed(state, phase="research", step=state.step + 1, total_step=total_step, current_question=question)
+    state = changed(state, decision=None, draft="", support=None)
     ranked_for = f"{question}\n{len(state.visited)}\n{sum(candidate.weight for candidate in state.pool.values()):.3f}"
     if not unread(state):
         return call(changed(state, ranked=(), ranked_for=ranked_for, candidates=0), "decide")
@@ -85,9 +92,52 @@ def end_step(state: RunState, *, progress: bool, blocked: tuple[Action, ...] = (
 
 
 def finish(state: RunState, reason: StopReason) -> RunState:
-    """Make the final answer: from the draft when there is one for the question itself, otherwise from all that is known."""
-    draft = state.draft if state.current_question == state.question else ""
-    return call(changed(state, stop_reason=reason, current_question=state.question, draft=draft, failed_calls=0), "finalize")
+    """Make the final answer: from the draft when there is one for the question itself, otherwise from all that is known.
+
+    A report that ends before its last section is as long as what was checked of it.
+    """
+    draft = ""
+    support: SupportReport | None = None
+    if state.sections:
+        draft, support = joined_sections(state.sections, state.section_support)
+    elif state.current_question == state.question and state.phase != "report":
+        draft, support = state.draft, state.support
+    state = changed(
+        state, phase="ending", stop_reason=reason, current_question=state.question, draft=draft, support=support, failed_calls=0
+    )
+    known = any(item.evidence or item.kind in ("qa", "coding") for item in state.knowledge)
+    if not draft and (known or state.request.allow_guess):
+        return call(state, "compose")
+    return call(state, "check" if is_unchecked(state) else "finalize")
+
+
+def is_unchecked(state: RunState) -> bool:
+    """Whether the draft has to be held against the evidence before anybody reads it."""
+    checkable = bool(state.draft) and not (state.draft_is_direct or state.draft_is_guess)
+    return checkable and state.support is None and state.request.citations != "off"
+
+
+def joined_sections(sections: Sequence[str], reports: Sequence[SupportReport]) -> tuple[str, SupportReport]:
+    """The sections of a report as one draft, and their verdicts with spans in it."""
+    text = ""
+    joined = SupportReport(id="")
+    statements: list[Statement] = []
+    contradictions: list[Contradiction] = []
+    for section, report in zip(sections, reports, strict=True):
+        text += "\n\n" if text else ""
+        before = len(statements)
+        for statement in report.statements:
+            statements.append(statement.model_copy(update={"start": statement.start + len(text), "end": statement.end + len(text)}))
+        for contradiction in report.contradictions:
+            contradictions.append(contradiction.model_copy(update={"statement": contradiction.statement + before}))
+        joined.supported += report.supported
+        joined.partly += report.partly
+        joined.unsupported += report.unsupported
+        joined.judged_by = "model" if "model" in (joined.judged_by, report.judged_by) else "rules"
+        text += section
+    joined.statements = DocList[Statement](statements)
+    joined.contradictions = DocList[Contradiction](contradictions)
+    return text, joined
 
 
 def end(state: RunState, outcome: Outcome, *, code: str = "", message: str = "") -> RunState:
@@ -141,11 +191,13 @@ def call_all(
     state: RunState, kind: EffectKind, items: list[list[str]], *, question: str = "", searches: int = 0, pages: int = 0
 ) -> RunState:
     """Make calls pending that run at once, with what the budget allows each of them; at the end of the budget, finish instead."""
-    final = kind in _FINAL_KINDS
+    final = kind in _FINAL_KINDS or state.phase == "ending"
     reason = None if final else state.budget.exhausted(model=state.uses_model)
-    if reason and state.total_step:
+    if reason and state.phase != "attachments":
         return finish(state, reason)
-    may_use_model = kind in _MODEL_KINDS and (state.uses_model or kind == "understand") and not state.model_failed
+    may_use_model = kind not in _WITHOUT_MODEL and (state.uses_model or kind == "understand") and not state.model_failed
+    if final and state.budget.seconds_left(final=True) < _LEAST_MODEL_SECONDS:
+        may_use_model = False
     effects = tuple(
         state.budget.allow(
             Effect(
@@ -156,7 +208,7 @@ def call_all(
                 searches=searches,
                 pages=pages,
             ),
-            model=may_use_model and not (kind == "finalize" and state.draft),
+            model=may_use_model,
             seconds=_SECONDS[kind],
             final=final,
             shared_by=len(items),

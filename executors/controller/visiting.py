@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from docarray import DocList
-
 from executors.controller import pool
-from executors.controller.attachments import describe_images
+from executors.controller.evidence import with_reading
 from executors.controller.state import RunState
-from executors.controller.step import call_all, changed, end_step, learned, noted
+from executors.controller.step import call_all, changed, end_step, noted
 from providers.reader.pages import normalise_url
 from schemas import events as ev
 from schemas.events import Effect
-from schemas.knowledge import Evidence, Knowledge
-from schemas.ranking import Candidate
 
 MOST_URLS_PER_STEP = 5
 _MAY_PASS = {"page_unavailable", "deadline_exceeded", "stage_unavailable"}
@@ -38,12 +34,12 @@ def _key(url: str) -> str:
         return url
 
 
-def on_page_read(state: RunState, effect: Effect, event: ev.PageRead) -> RunState:
+def keep_reading(state: RunState, effect: Effect, event: ev.PageRead) -> RunState:
     """Keep the reading until those of the other pages of this step are there."""
-    return end_visit(changed(state, step_read={**state.step_read, effect.items[0]: event}))
+    return changed(state, step_read={**state.step_read, effect.items[0]: event})
 
 
-def on_read_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
+def keep_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
     """Go on without the page. One that may be readable later, or by another reader, becomes a candidate again, once."""
     state = changed(state, step_errors=(*state.step_errors, event.message))
     key = _key(effect.items[0])
@@ -55,59 +51,28 @@ def on_read_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> Run
             pool={**state.pool, key: later},
             visited=tuple(visited for visited in state.visited if visited != key),
         )
-    return end_visit(state)
+    return state
 
 
-def end_visit(state: RunState) -> RunState:
-    """End the step when the last page of it has been read or has failed; before the first step, the pages are attachments.
+def take_readings(state: RunState) -> tuple[RunState, list[str]]:
+    """What the pages of this step say is known now; also the URLs of those that could be read.
 
     Readings enter in the order in which their pages were chosen, not in which they arrived: the same pages then always give
     the same evidence ids and the same prompts.
     """
-    if state.pending:
-        return state
     read = [url for url in state.step_pages if url in state.step_read]
     for url in read:
-        state = _with_reading(state, state.step_read[url])
-    state = changed(state, step_read={})
-    if not state.total_step:
-        return describe_images(changed(state, unread=state.unread + state.step_errors))
-    state = noted(state, "done" if read else "failed", items=read or list(state.step_pages), note="; ".join(state.step_errors))
-    return end_step(state, progress=bool(read), blocked=("visit",))
+        state = with_reading(state, state.step_read[url])
+    return changed(state, step_read={}), read
 
 
-def _with_reading(state: RunState, event: ev.PageRead) -> RunState:
-    """Passages become evidence, save those that another page gave already; links become candidates of little weight."""
-    page = event.page
-    known = {item.quote for knowledge in state.knowledge for item in knowledge.evidence}
-    passages = [passage for passage in event.passages if passage.text not in known]
-    evidence = [
-        Evidence(
-            id="",
-            evidence_id=f"e{state.evidence_count + number}",
-            page_id=page.page_id,
-            url=page.url,
-            title=page.title,
-            quote=passage.text,
-            start=passage.start,
-            end=passage.end,
-            score=passage.score,
-            published=page.published,
-        )
-        for number, passage in enumerate(passages, start=1)
-    ]
-    links = (Candidate(id="", url=link.url, title=link.text, description=link.text, weight=pool.LINK_WEIGHT) for link in event.links)
-    state = changed(
-        state, read=(*state.read, page.url), evidence_count=state.evidence_count + len(evidence), pool=pool.add(state.pool, links)
-    )
-    if not evidence:
+def end_visit(state: RunState) -> RunState:
+    """End the step when the last page of it has been read or has failed. Pages that say nothing new are no progress."""
+    if state.pending:
         return state
-    item = Knowledge(
-        id="",
-        kind="url",
-        question=state.current_question,
-        answer=page.title,
-        evidence=DocList[Evidence](evidence),
-        updated=page.modified or page.published,
-    )
-    return learned(state, item)
+    before = state.evidence_count
+    state, read = take_readings(state)
+    new = state.evidence_count > before
+    outcome = "done" if new else "nothing_new" if read else "failed"
+    state = noted(state, outcome, items=read or list(state.step_pages), note="; ".join(state.step_errors))
+    return end_step(state, progress=new, blocked=("visit",))

@@ -1,4 +1,4 @@
-"""The Evaluator Executor: judging an answer, and analysing why one was rejected."""
+"""The Evaluator Executor: judging answers, checking claims, and saying what pages have to say."""
 
 from pathlib import Path
 from typing import Any, Optional
@@ -6,15 +6,20 @@ from typing import Any, Optional
 from jina import Executor, requests
 
 from executors.evaluator.analyzing import analyze
+from executors.evaluator.checking import check
+from executors.evaluator.digesting import digest
 from executors.evaluator.evaluating import evaluate
+from executors.evaluator.synthesizing import synthesize
 from providers.llm import create_model
 from providers.llm.prompts import load_prompts
 from schemas.evaluation import Analysis, AnalyzeRequest, EvaluateRequest, Evaluation
+from schemas.reporting import Digest, DigestRequest, Synthesis, SynthesizeRequest
 from schemas.settings import Settings, get_settings
+from schemas.support import CheckRequest, SupportReport
 
 
 class Evaluator(Executor):
-    """Holds an answer against its criteria and analyses why one was rejected."""
+    """Holds answers against their criteria and their evidence, and compares what pages say."""
 
     def __init__(self, settings: Optional[Settings] = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,6 +36,21 @@ class Evaluator(Executor):
     async def analyze(self, doc: AnalyzeRequest, **kwargs: Any) -> Analysis:
         """Why an answer was rejected."""
         return await analyze(doc, self._model, self._prompts)
+
+    @requests(on="/check")
+    async def check(self, doc: CheckRequest, **kwargs: Any) -> SupportReport:
+        """The verdict on every statement of a text."""
+        return await check(doc, self._model, self._prompts, self._settings)
+
+    @requests(on="/digest")
+    async def digest(self, doc: DigestRequest, **kwargs: Any) -> Digest:
+        """What one page says about a question."""
+        return await digest(doc, self._model, self._prompts, self._settings)
+
+    @requests(on="/synthesize")
+    async def synthesize(self, doc: SynthesizeRequest, **kwargs: Any) -> Synthesis:
+        """What several pages say together."""
+        return await synthesize(doc, self._model, self._prompts, self._settings)
 
     async def close(self) -> None:
         """Release connections."""

@@ -14,6 +14,8 @@ from schemas.planning import Criterion
 _COVERED = 0.5
 _MAX_AGE_DAYS = 365
 _PART_CHARACTERS = 500
+THINK_CHARACTERS = 500
+PLAN_CHARACTERS = 1_000
 
 
 def judge(criterion: Criterion, request: EvaluateRequest) -> Evaluation:

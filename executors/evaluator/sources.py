@@ -9,8 +9,8 @@ from datetime import date
 from providers.citations import cited_ids
 from schemas.knowledge import Evidence, Knowledge
 
-# Tokens of the fence and heading around one source, generously.
-_FRAME_TOKENS = 24
+FRAME_TOKENS = 24
+"""Tokens of the fence and heading around one text in a prompt, generously."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,14 @@ class Source:
     """Age on the day of the evaluation; None when the date is unknown."""
 
 
+def evidence_by_id(knowledge: Iterable[Knowledge], more: Iterable[Evidence] = ()) -> dict[str, Evidence]:
+    """All evidence inside `knowledge`, and `more` beside it, by id."""
+    return {evidence.evidence_id: evidence for evidence in [*(found for item in knowledge for found in item.evidence), *more]}
+
+
 def cited(answer: str, knowledge: Iterable[Knowledge]) -> list[Evidence]:
     """Evidence whose id the answer cites, in the order of the answer, each once; unknown ids are left out."""
-    known = {evidence.evidence_id: evidence for item in knowledge for evidence in item.evidence}
+    known = evidence_by_id(knowledge)
     return [known[name] for name in cited_ids(answer, known)]
 
 
@@ -48,9 +53,9 @@ def sources(answer: str, knowledge: Iterable[Knowledge], today: str) -> list[Sou
     others = {evidence.evidence_id: evidence for item in items for evidence in item.evidence if evidence.evidence_id not in ids}
     notes = [item for item in items if item.kind in ("coding", "qa") and item.answer]
     return [
-        *(_of_evidence(evidence, today) for evidence in first),
+        *(source_of(evidence, today) for evidence in first),
         *(Source(item.kind, "", f"{item.question}\n{item.answer}", item.updated, days_between(item.updated, today)) for item in notes),
-        *(_of_evidence(evidence, today) for evidence in sorted(others.values(), key=lambda evidence: -evidence.score)),
+        *(source_of(evidence, today) for evidence in sorted(others.values(), key=lambda evidence: -evidence.score)),
     ]
 
 
@@ -58,12 +63,13 @@ def first_that_fit(found: Iterable[Source], room: int, count: Callable[[str], in
     """The beginning of `found` that fits into `room` tokens, by `count`."""
     kept = []
     for source in found:
-        room -= _FRAME_TOKENS + count(source.text) + count(source.url)
+        room -= FRAME_TOKENS + count(source.text) + count(source.url)
         if room < 0:
             break
         kept.append(source)
     return kept
 
 
-def _of_evidence(evidence: Evidence, today: str) -> Source:
+def source_of(evidence: Evidence, today: str) -> Source:
+    """Evidence as the prompts show it."""
     return Source(evidence.evidence_id, evidence.url, evidence.quote, evidence.published, days_between(evidence.published, today))

@@ -7,9 +7,11 @@ import binascii
 
 from providers.reader.base import Reading
 from providers.reader.conversion import convert_document
-from providers.reader.pages import normalise_url, page_id
+from providers.reader.pages import normalise_url
+from providers.reader.reading import reading_of
 from schemas.errors import InvalidRequest
-from schemas.reading import Attachment, Image, Link, Page
+from schemas.reading import Attachment
+from schemas.usage import Usage
 
 
 async def attached_page(attachment: Attachment, url: str, *, max_bytes: int, timeout_seconds: float, with_images: bool = False) -> Reading:
@@ -34,17 +36,4 @@ async def attached_page(attachment: Attachment, url: str, *, max_bytes: int, tim
     document = await convert_document(
         body, attachment.name, media_type=attachment.media_type or None, max_bytes=max_bytes, timeout_seconds=timeout_seconds
     )
-    page = Page(
-        page_id=page_id(own_url, document.text),
-        url=own_url,
-        title=document.title or attachment.name,
-        text=document.text,
-        author=document.author,
-        language_code=document.language_code,
-        published=document.published,
-        modified=document.modified,
-        date_source=document.date_source,
-        source="attachment",
-    )
-    images = [Image(**image._asdict()) for image in document.images] if with_images else []
-    return Reading(page, [Link(url=link.url, text=link.text) for link in document.links], images=images)
+    return reading_of(document, own_url, "attachment", Usage(), with_images=with_images)

@@ -1,4 +1,4 @@
-"""The PageReader Executor: a URL and a question in, the page and its passages out."""
+"""The PageReader Executor: a URL and a question in, the page and its passages out; an answer and images in, those that fit it out."""
 
 import asyncio
 import time
@@ -9,12 +9,15 @@ from jina import Executor, requests
 
 from executors.page_reader.attached import attached_page
 from executors.page_reader.given import given_page
+from executors.page_reader.illustrating import illustrate
 from providers.embedding import create_embedding
 from providers.embedding.base import EmbeddingProvider
+from providers.embedding.images import image_embedding
 from providers.reader import Reading, ReadOptions, create_reader
 from providers.reader.passages import select_passages
+from providers.reader.pictures import PictureReader
 from schemas.errors import InvalidRequest
-from schemas.reading import Image, Link, Passage, ReadRequest, ReadResponse
+from schemas.reading import IllustrateRequest, Illustration, Image, Link, Passage, ReadRequest, ReadResponse
 from schemas.settings import Settings, get_settings
 
 _MOST_LINKS = 200
@@ -22,7 +25,7 @@ _MOST_IMAGES = 100
 
 
 class PageReader(Executor):
-    """Reads pages."""
+    """Reads pages, and finds the images of them that illustrate an answer."""
 
     def __init__(self, settings: Optional[Settings] = None, embedding: Optional[EmbeddingProvider] = None, **kwargs: Any) -> None:
         """Without `embedding`, the provider that the settings name, if they name one."""
@@ -30,6 +33,8 @@ class PageReader(Executor):
         self._settings = settings or get_settings()
         self._reader = create_reader(self._settings)
         self._embedding = embedding or create_embedding(self._settings)
+        self._pictures = PictureReader(self._settings)
+        self._image_embedding = image_embedding(self._settings, self._embedding)
 
     @requests(on="/read")
     async def read(self, doc: ReadRequest, **kwargs: Any) -> ReadResponse:
@@ -59,6 +64,15 @@ class PageReader(Executor):
             usage=reading.usage + selection.usage,
         )
 
+    @requests(on="/illustrate")
+    async def illustrate(self, doc: IllustrateRequest, **kwargs: Any) -> Illustration:
+        """The images that show what a finished answer speaks of."""
+        if doc.most < 1:
+            raise InvalidRequest("most must be at least 1", field="most")
+        if not doc.timeout_seconds > 0:
+            raise InvalidRequest("timeout_seconds must be more than 0", field="timeout_seconds")
+        return await illustrate(doc, self._pictures, self._image_embedding)
+
     async def _reading(self, doc: ReadRequest) -> tuple[Reading, list[str]]:
         if doc.attachment.name or doc.attachment.content:
             seconds = min(doc.timeout_seconds, self._settings.reader_timeout_seconds)
@@ -83,5 +97,7 @@ class PageReader(Executor):
 
     async def _close(self) -> None:
         await self._reader.close()
-        if self._embedding is not None:
-            await self._embedding.close()
+        await self._pictures.close()
+        for embedding in (self._embedding, self._image_embedding):
+            if embedding is not None:
+                await embedding.close()

@@ -1,4 +1,4 @@
-"""The planner: understands a question, decides each step's action, writes search queries, condenses results, computes.
+"""The planner: understands a question, splits it, decides each step's action, writes queries, condenses results, computes, outlines.
 
 Every endpoint has two ways to the same answer: a language model, or rules when none is configured or its output cannot be used.
 """

@@ -1,4 +1,4 @@
-"""The QueryPlanner Executor: understanding, deciding, rewriting, clustering, coding."""
+"""The QueryPlanner Executor: understanding, deciding, decomposing, rewriting, clustering, coding, outlining."""
 
 from pathlib import Path
 from typing import Any, Optional
@@ -8,7 +8,9 @@ from jina import Executor, requests
 from executors.query_planner.clustering import cluster
 from executors.query_planner.coding import code
 from executors.query_planner.deciding import decide
+from executors.query_planner.decomposing import decompose
 from executors.query_planner.describing import describe
+from executors.query_planner.outlining import outline
 from executors.query_planner.rewriting import rewrite
 from executors.query_planner.understanding import understand
 from providers.llm import create_model
@@ -21,6 +23,8 @@ from schemas.planning import (
     CodeResult,
     DecideRequest,
     Decision,
+    DecomposeRequest,
+    Decomposition,
     DescribeRequest,
     Description,
     RewriteRequest,
@@ -28,11 +32,12 @@ from schemas.planning import (
     Understanding,
     UnderstandRequest,
 )
+from schemas.reporting import Outline, OutlineRequest
 from schemas.settings import Settings, get_settings
 
 
 class QueryPlanner(Executor):
-    """Understands a question, decides each step, writes queries, condenses search results and runs computations."""
+    """Understands a question, splits it, decides each step, writes queries, condenses search results, computes and outlines reports."""
 
     def __init__(self, settings: Optional[Settings] = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -50,6 +55,11 @@ class QueryPlanner(Executor):
     async def decide(self, doc: DecideRequest, **kwargs: Any) -> Decision:
         """The step's action."""
         return await decide(doc, self._model, self._prompts, self._settings)
+
+    @requests(on="/decompose")
+    async def decompose(self, doc: DecomposeRequest, **kwargs: Any) -> Decomposition:
+        """Sub-problems for several researchers."""
+        return await decompose(doc, self._model, self._prompts, self._settings)
 
     @requests(on="/rewrite")
     async def rewrite(self, doc: RewriteRequest, **kwargs: Any) -> Rewriting:
@@ -70,6 +80,11 @@ class QueryPlanner(Executor):
     async def describe(self, doc: DescribeRequest, **kwargs: Any) -> Description:
         """What an attached image shows, in words."""
         return await describe(doc, self._model, self._prompts)
+
+    @requests(on="/outline")
+    async def outline(self, doc: OutlineRequest, **kwargs: Any) -> Outline:
+        """The plan of a report."""
+        return await outline(doc, self._model, self._prompts, self._settings)
 
     async def close(self) -> None:
         """Release connections and processes."""

@@ -10,6 +10,8 @@ from providers.lexical import content_terms, coverage, terms
 MAX_QUERY_CHARACTERS = 120
 _EDGES = "\"'`“”„‘’«»‹›¿¡?!.,;:…()[]{}<>|*_、。？！，；：（）「」『』【】"
 _MAX_WORD_CHARACTERS = 40
+_SUBJECT_WORDS = 3
+_NEW_WORDS = 3
 
 
 def one_line(text: str, limit: int = MAX_QUERY_CHARACTERS) -> str:
@@ -78,3 +80,24 @@ def query_ideas(question: str, quotes: Sequence[str], language_code: str) -> Ite
     yield question
     if learned[2:]:
         yield " ".join([*missing, *learned[2:4]])
+
+
+def other_angles(question: str, asked: Iterable[str], titles: Iterable[str], found: Sequence[str], language_code: str) -> Iterator[str]:
+    """Queries that look for `question` where the usual ones found nothing new, best first.
+
+    Its names together with what reviewers and sub-questions ask for (`asked`), then with what the titles of read pages speak of;
+    then its words without the one, two ... of them that the fewest texts of `found` hold.
+    """
+    known = set(terms(question, language_code))
+    words = words_of(question, set(content_terms(question, language_code)), language_code)
+    subject = [word for word in words if word[:1].isupper() or word[:1].isdigit()] or words
+    for text in (*asked, *titles):
+        new = words_of(text, set(content_terms(text, language_code)) - known, language_code)
+        if new:
+            yield " ".join([*subject[:_SUBJECT_WORDS], *new[:_NEW_WORDS]])
+    texts = [set(terms(text, language_code)) for text in found]
+    texts_with = {word: sum(not held.isdisjoint(terms(word, language_code)) for held in texts) for word in words}
+    # Of words as rare as each other, the last one is left out first.
+    rarest = sorted(words, key=lambda word: (texts_with[word], -words.index(word)))
+    for left_out in range(1, len(words)):
+        yield " ".join(word for word in words if word not in rarest[:left_out])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from executors.query_planner.keywords import keyword_query, query_ideas, uncovered_words, unsent, words_of
+from executors.query_planner.keywords import keyword_query, other_angles, query_ideas, uncovered_words, unsent, words_of
+from executors.query_planner.splitting import parts
+from providers.hostnames import hostname_of
 from providers.lexical import content_terms, language_of, terms
 from schemas.planning import DecideRequest, Decision, RewriteRequest, Rewriting
 from schemas.search import SearchQuery
@@ -18,6 +20,8 @@ _MAX_QUERIES = 10
 # So many pages, or steps, in a row that add nothing: more of the same will not help.
 _PAGES_WITHOUT_GAIN = 6
 _STEPS_WITHOUT_GAIN = 3
+# So many steps in a row that found nothing new: look elsewhere, and with other words.
+_STEPS_BEFORE_ANOTHER_ANGLE = 2
 
 
 def decide(request: DecideRequest) -> Decision:
@@ -29,6 +33,9 @@ def decide(request: DecideRequest) -> Decision:
     code = language_of(question)
     allowed = set(request.allowed_actions)
     candidates = [ranked.url for ranked in request.urls if ranked.score > 0]
+    other_sites = 0
+    if request.idle_steps >= _STEPS_BEFORE_ANOTHER_ANGLE:
+        candidates, other_sites = _other_sites_first(candidates, request)
 
     if "search" in allowed and not request.queries:
         return _search(keyword_query(question, code), "nothing has been searched for yet, so search for the words of the question")
@@ -36,6 +43,12 @@ def decide(request: DecideRequest) -> Decision:
         return _answer("the evidence covers the question, so answer from it")
     if "answer" in allowed and _stalled(question, request, code):
         return _answer("the last steps added nothing, so answer from what was found")
+    if request.idle_steps >= _STEPS_BEFORE_ANOTHER_ANGLE:
+        visited_last = bool(request.diary) and request.diary[-1].action == "visit"
+        if "visit" in allowed and other_sites and not visited_last:
+            return _visit(candidates[:other_sites], "the last steps found nothing new, so read pages of other sites")
+        if "search" in allowed and (query := _other_angle(question, request, code)):
+            return _search(query, "the last steps found nothing new, so search from another angle")
     if "visit" in allowed and candidates:
         return _visit(candidates, "read the best candidates that are still unread")
     if "search" in allowed and (query := _idea(question, request, code)):
@@ -52,10 +65,13 @@ def decide(request: DecideRequest) -> Decision:
 
 
 def rewrite(request: RewriteRequest) -> Rewriting:
-    """The keywords of each search request that were not sent yet; often none, since the requests are made of keywords already."""
-    texts = [*request.requests, request.question]
+    """The keywords of each search request, of the question and of its parts that were not sent yet.
+
+    Often none, since the requests are made of keywords already.
+    """
+    texts = [*request.requests, request.question, *parts(request.question, request.most)]
     keywords = [keyword_query(text, request.search_language_code or language_of(text)) for text in texts if text.strip()]
-    queries = list(unsent(keywords, [*request.queries, *request.requests]))[:5]
+    queries = list(unsent(keywords, [*request.queries, *request.requests]))[: request.most]
     think = "By rule: search for the keywords of each request." if queries else "By rule: nothing to add to the requests."
     rewriting = Rewriting(think=think)
     rewriting.queries.extend(SearchQuery(text=text, language_code=request.search_language_code) for text in queries)
@@ -71,6 +87,28 @@ def _idea(question: str, request: DecideRequest, code: str) -> str:
     if len(request.queries) >= _MAX_QUERIES:
         return ""
     return next(unsent(query_ideas(question, _quotes(request), code), request.queries), "")
+
+
+def _other_sites_first(candidates: list[str], request: DecideRequest) -> tuple[list[str], int]:
+    """The candidates with those of sites that were not visited yet first, and how many these are."""
+    read = {evidence.url for item in request.knowledge for evidence in item.evidence}
+    tried = {url for entry in request.diary if entry.action == "visit" for url in entry.items}
+    hosts = {hostname_of(url) for url in read | tried}
+    others = [url for url in candidates if hostname_of(url) not in hosts]
+    return [*others, *(url for url in candidates if hostname_of(url) in hosts)], len(others)
+
+
+def _other_angle(question: str, request: DecideRequest, code: str) -> str:
+    """A query of words that were not sent together yet; empty when there is none, or when one more will not help."""
+    if len(request.queries) >= _MAX_QUERIES:
+        return ""
+    evidence = [evidence for item in request.knowledge for evidence in item.evidence]
+    titles = dict.fromkeys(found.title for found in evidence)
+    asked = [*request.improvements, *(text for text in request.questions if text not in (request.question, question))]
+    found = [*(f"{found.title} {found.quote}" for found in evidence), *(f"{url.title} {url.description}" for url in request.urls)]
+    sent = {frozenset(terms(query, code)) for query in request.queries}
+    angles = unsent(other_angles(question, asked, titles, found, code), request.queries)
+    return next((query for query in angles if frozenset(terms(query, code)) not in sent), "")
 
 
 # Each step of a run asks about the same passages again.

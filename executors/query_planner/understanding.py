@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
-from executors.query_planner.languages import chosen_language, formal_style
-from providers.lexical import language_of
+from executors.query_planner.languages import chosen_language, formal_style, known_spelling, language_of_question
 from providers.llm.base import ChatModel
 from providers.llm.prompts import PromptFile
 from schemas.errors import InvalidRequest, ModelOutputInvalid
@@ -35,15 +34,17 @@ class UnderstandingOutput(BaseModel):
 async def understand(request: UnderstandRequest, model: ChatModel | None, prompts: Mapping[str, PromptFile]) -> Understanding:
     """Say how `request.question` must be answered. One model call, or none in extractive mode.
 
+    The language is the chosen one, otherwise the one the question is surely written in, otherwise what the model says.
     Raises `InvalidRequest` for an empty question or an unknown language code, and whatever the model raises, except that
     invalid output is replaced by the rules' answer: a run may begin without knowing every criterion, but not without its model.
     """
     if not request.question.strip():
         raise InvalidRequest("question is empty: say what is to be found out", field="question")
     chosen = chosen_language(request.language_code) if request.language_code is not None else None
+    found, sure = (chosen, True) if chosen else language_of_question(request.question)
     if model is None:
-        return _by_rules(request.question, chosen)
-    name = model.name("planner")
+        return Understanding(language_code=found, language_style=formal_style(found), criteria=["definitive", "attribution"])
+    understanding = Understanding(language_code=found, language_style=formal_style(found), mode="model", model=model.name("planner"))
     try:
         generated = await model.generate(
             "planner",
@@ -53,21 +54,22 @@ async def understand(request: UnderstandRequest, model: ChatModel | None, prompt
             check=_problem,
         )
     except ModelOutputInvalid as error:
-        understanding = _by_rules(request.question, chosen)
-        understanding.criteria = ["definitive", "strict"]
-        understanding.mode, understanding.model, understanding.usage = "model", name, error.usage
+        understanding.criteria, understanding.usage = ["definitive", "attribution", "strict"], error.usage
         return understanding
     output = generated.value
-    code = chosen or output.language_code
-    style = formal_style(code) if chosen else " ".join(output.language_style.split())[:_STYLE_CHARACTERS]
-    return Understanding(
-        language_code=code, language_style=style, criteria=_criteria(output), mode="model", model=name, usage=generated.usage
-    )
+    understanding.criteria, understanding.usage = _criteria(output), generated.usage
+    if not sure:
+        understanding.language_code = known_spelling(output.language_code) or output.language_code
+    # The model's words for the style count only when it saw the same language.
+    if not chosen and _same(output.language_code, understanding.language_code):
+        understanding.language_style = " ".join(output.language_style.split())[:_STYLE_CHARACTERS]
+    return understanding
 
 
-def _by_rules(question: str, chosen: str | None) -> Understanding:
-    code = chosen or language_of(question)
-    return Understanding(language_code=code, language_style=formal_style(code), criteria=["definitive"])
+def _same(code: str, other: str) -> bool:
+    """Whether two codes may mean the same language: "zh" and "zh-TW", but not "zh-CN" and "zh-TW"."""
+    (language, _, region), (other_language, _, other_region) = (c.lower().partition("-") for c in (code, other))
+    return language == other_language and (region == other_region or not region or not other_region)
 
 
 def _problem(output: UnderstandingOutput) -> str | None:
@@ -77,12 +79,16 @@ def _problem(output: UnderstandingOutput) -> str | None:
 
 
 def _criteria(output: UnderstandingOutput) -> list[Criterion]:
-    """In the order of evaluation. Covering what was named outweighs counting, and a last adversarial look is never left out."""
+    """In the order of evaluation.
+
+    Covering what was named outweighs counting; what the sources say and a last adversarial look are never left out.
+    """
     wanted: list[tuple[Criterion, bool]] = [
         ("definitive", output.needs_definitive),
         ("freshness", output.needs_freshness),
         ("plurality", output.needs_plurality and not output.needs_completeness),
         ("completeness", output.needs_completeness),
+        ("attribution", True),
         ("strict", True),
     ]
     return [criterion for criterion, needed in wanted if needed]

@@ -21,7 +21,7 @@ from docarray.proto import DocProto, NodeProto
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 from jina.types.request.data import DataRequest
 
-from gateway import carriable, metrics
+from gateway import metrics
 from gateway.calls import StageCalls
 from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
@@ -36,11 +36,12 @@ logger = logging.getLogger(__name__)
 
 RUNS = frozenset({"/research", "/research/stream", "/resume"})
 """Endpoints whose call is as long as the run."""
-JOBS = frozenset({"/submit"})
-"""Endpoints that begin a run which goes on by itself."""
-_UNARY_RUN = "/research"
+JOBS = frozenset({"/submit", "/approve"})
+"""Endpoints after which a run goes on by itself."""
 _ABOUT_RUNS = frozenset({"/events", "/run", "/runs", "/page", "/cancel"})
 """Endpoints that spend nothing. All others are single stages, which may."""
+_FREE = frozenset({"/export"})
+"""Single stages that do not."""
 
 Result = TypeVar("Result")
 
@@ -75,7 +76,7 @@ class Runs:
 
     def permit(self, endpoint: str) -> None:
         """Raise `QuotaUsed` when the current caller has no tokens left for a single stage."""
-        if endpoint not in RUNS | JOBS | _ABOUT_RUNS:
+        if endpoint not in RUNS | JOBS | _ABOUT_RUNS | _FREE:
             call = CURRENT.get() or Call(_GATEWAY)
             with _refusing(call):
                 self.limits.check_quota(call.caller)
@@ -108,7 +109,7 @@ class GuardedStreamer(EndpointStreamer):
     """A streamer that asks for a place before a run, and counts what every answer says was spent."""
 
     runs: Runs
-    _tasks: set[asyncio.Task[None]]
+    _tasks: set[asyncio.Task[Any]]
 
     @classmethod
     def guard(cls, streamer: GatewayStreamer, runs: Runs) -> None:
@@ -117,56 +118,64 @@ class GuardedStreamer(EndpointStreamer):
         assert isinstance(streamer, cls)
         streamer.runs, streamer._tasks = runs, set()
 
-    async def answers(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def answers(self, requests: AsyncIterator[DataRequest]) -> AsyncGenerator[DataRequest, None]:
         """As before; the runs among the requests are answered one after the other, each when it has its place."""
         source, caller, counted = aiter(requests), caller_name(), 0
         run: list[Any] = []
-        refused: list[DeepSearchError] = []
 
         async def others() -> AsyncIterator[Any]:
-            """The requests up to the next run. It never raises: jina would wait for ever for the end of an iterator that does."""
+            """The requests up to the next run."""
             nonlocal counted
             async for request in source:
                 counted += 1
-                try:
-                    if counted > 1:  # the first was counted with the call
-                        await self.runs.limits.request(caller)
-                    self.runs.permit(request.header.exec_endpoint)
-                except DeepSearchError as error:
-                    refused.append(error)
-                    return
+                if counted > 1:  # the first was counted with the call
+                    await self.runs.limits.request(caller)
+                self.runs.permit(request.header.exec_endpoint)
                 if request.header.exec_endpoint in RUNS | JOBS:
                     run.append(request)
                     return
                 yield request
 
         while True:
-            async with aclosing(self._counted(super().answers(others()))) as counted_answers:
-                async for answer in counted_answers:
+            async with aclosing(self._counted(super().answers(others()))) as answers:
+                async for answer in answers:
                     yield answer
-            if refused:
-                raise refused[0]
             if not run:
                 return
             request = run.pop()
             endpoint, documents = request.header.exec_endpoint, _documents(request)
-            responses = self._researched(request) if endpoint == _UNARY_RUN else super().answers(_once(request))
-            async with aclosing(self._run(endpoint, len(documents), responses)) as answers:
+            async with aclosing(self._run(endpoint, len(documents), super().answers(_once(request)))) as answers:
                 async for answer in answers:
                     yield answer
 
-    async def stream_docs(self, *args: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+    async def cancellable(self, request: DataRequest, documents: Any = None) -> DataRequest:
+        """As before; a client that leaves ends it, whatever the protocol, and pays for what its run has spent.
+
+        Only what is about a run that goes on by itself is done also for who has left.
+        """
+        endpoint, caller = request.header.exec_endpoint, caller_name()
+        sending = super().cancellable(request, documents)
+        if endpoint in JOBS | _ABOUT_RUNS:
+            return await asyncio.shield(self._later(sending))
+        run_ids = _run_ids(request) if endpoint in RUNS else []
+        try:
+            return await _while_there(sending)
+        except (ClientLeft, asyncio.CancelledError):
+            for run_id in run_ids:
+                self._later(self._settle(run_id, caller))
+            raise
+
+    async def stream_docs(
+        self, docs: DocList[Any], *, exec_endpoint: str | None = None, return_results: bool = False, **more: Any
+    ) -> AsyncIterator[Any]:
         """As before, with a place for a run."""
-        docs, endpoint = args[0] if args else kwargs["docs"], kwargs.get("exec_endpoint")
-        is_run = endpoint in RUNS | JOBS
-        self.runs.permit(str(endpoint))
-        if endpoint == _UNARY_RUN:
-            responses: Any = self._researched(_request(**{**kwargs, "docs": docs}), kwargs.get("return_type"))
-        else:
-            if is_run:
-                kwargs["request_size"] = max(1, len(docs))  # one request, whose documents the stage takes one after the other
-            responses = super().stream_docs(*args, return_results=True, **kwargs)
-        guarded = self._run(str(endpoint), len(docs), responses) if is_run else self._counted(responses)
+        endpoint = str(exec_endpoint)
+        self.runs.permit(endpoint)
+        if exec_endpoint is None:
+            yield docs
+            return
+        responses: Any = super().stream_docs(docs, exec_endpoint=endpoint, return_results=True, **more)
+        guarded = self._run(endpoint, len(docs), responses) if endpoint in RUNS | JOBS else self._counted(responses)
         async with aclosing(guarded):
             async for response in guarded:
                 yield response if return_results else response.docs
@@ -185,8 +194,8 @@ class GuardedStreamer(EndpointStreamer):
                             event = response.proto_with_data.document.data
                             run_id = event["run_id"].text if "run_id" in event else run_id
                             if "type" in event and event["type"].text == "run_ended":
-                                ended = True
                                 answer = _inner(event["data"], "answer")
+                                ended = answer is not None  # without one it does not tell what it has spent
                                 self.runs.spend(caller, _tokens(_inner(answer, "usage")), run_id)
                         elif endpoint != "/events":  # a run's events tell what it spent, but not at whose expense
                             self._spent_by(caller, response.proto_with_data.document)
@@ -213,23 +222,6 @@ class GuardedStreamer(EndpointStreamer):
                     if endpoint in JOBS and (found := _documents(response)):
                         self._later(self._follow(found[0].data["run_id"].text, caller, held.pop_all()))
                     yield response
-
-    async def _researched(self, request: DataRequest, documents: Any = None) -> AsyncGenerator[DataRequest, None]:
-        """The response to a run that is waited for; a client that leaves stops it, and pays for what was spent."""
-        run_ids = []
-        for document in _documents(request):
-            run_id = document.data["run_id"]
-            if not run_id.text and run_id.WhichOneof("content") in (None, "text"):
-                run_id.text = uuid.uuid4().hex[:16]  # so that it can be asked what it has spent
-            run_ids.append(run_id.text)
-        caller = caller_name()
-        try:
-            response = await _while_there(self.cancellable(request, documents))
-        except (ClientLeft, asyncio.CancelledError):
-            for run_id in run_ids:
-                self._later(self._settle(run_id, caller))
-            raise
-        yield response
 
     async def _counted(self, responses: Any) -> AsyncGenerator[Any, None]:
         caller = caller_name()
@@ -272,10 +264,11 @@ class GuardedStreamer(EndpointStreamer):
         else:
             self.runs.spend(caller, report.run.total_tokens, run_id)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 @contextmanager
@@ -298,7 +291,7 @@ async def _while_there(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ClientLeft("The client left before its run had ended.", retry_after=1)
+            raise ClientLeft("The client left before its answer was there.", retry_after=1)
         return working.result()
     finally:
         for task in (working, leaving):
@@ -312,18 +305,15 @@ def caller_name() -> str:
     return call.caller if call else _GATEWAY
 
 
-def _request(*, docs: Any, exec_endpoint: str, target_executor: str | None = None, request_id: str | None = None, **_: Any) -> DataRequest:
-    """The documents as one request. Raises `InvalidRequest` for what cannot travel."""
-    for doc in docs:
-        carriable.check(doc)
-    carriable.check(request_id or "", "header.request_id")
-    request = DataRequest()
-    request.document_array_cls = DocList[docs.doc_type]
-    request.data.docs = docs
-    request.header.exec_endpoint, request.header.target_executor = exec_endpoint, target_executor or ""
-    if request_id:
-        request.header.request_id = request_id
-    return request
+def _run_ids(request: DataRequest) -> list[str]:
+    """The ids of the runs that a request asks for; where it names none it gets one, so that it can be asked what the run has spent."""
+    found = []
+    for document in _documents(request):
+        run_id = document.data["run_id"]
+        if not run_id.text and run_id.WhichOneof("content") in (None, "text"):
+            run_id.text = uuid.uuid4().hex[:16]
+        found.append(run_id.text)
+    return found
 
 
 async def _once(request: Any) -> AsyncIterator[Any]:

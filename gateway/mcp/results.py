@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from gateway.openai.answer import AnswerText
+from gateway.outlines import RunView, outline_text
+from gateway.support import Support, support_of
 from schemas.reading import ReadResponse
-from schemas.research import ResearchAnswer, RunReport, RunSummary
+from schemas.reporting import Outline
+from schemas.research import ResearchAnswer, RunSummary
 from schemas.search import SearchResponse
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -38,11 +41,26 @@ class Spent(BaseModel):
     cost_usd: float = Field(description="By the configured prices; 0 when there are none.")
 
 
+class Section(BaseModel):
+    """A section of a report."""
+
+    heading: str = Field(max_length=300)
+    brief: str = Field("", max_length=2_000, description="What it is to tell, in a sentence or two.")
+    words: int = Field(0, ge=0, le=20_000, description="Length; 0: as long as its evidence carries.")
+
+
+class Proposed(BaseModel):
+    """The outline of a report that is not written yet."""
+
+    title: str
+    sections: list[Section]
+
+
 class Run(BaseModel):
     """A research run as far as it has come."""
 
     run_id: str
-    state: str = Field(description="running, finished, cancelled or interrupted.")
+    state: str = Field(description="running, waiting (for its outline to be approved), finished, cancelled or interrupted.")
     question: str
     answer: str = Field("", description="Markdown with [^n] markers and their footnotes; empty while the run is running.")
     references: list[Reference] = []
@@ -54,6 +72,10 @@ class Run(BaseModel):
     usage: Spent | None = Field(None, description="Only of a run that has ended.")
     queries: list[str] = []
     read_urls: list[str] = []
+    support: Support | None = Field(None, description="Whether the evidence says what the answer says; its spans are in `answer`.")
+    guessed: bool = Field(False, description="True: nothing that was read answers, this is from the model's memory.")
+    related_images: list[str] = Field([], description="URLs of images that fit the answer.")
+    outline: Proposed | None = Field(None, description="Of a waiting run: what approve_outline approves.")
 
 
 class RunLine(BaseModel):
@@ -124,16 +146,16 @@ class PageText(BaseModel):
     passages: list[Span] = Field(description="The passages that answer the question best; none without a question.")
 
 
-def run_result(report: RunReport) -> Run:
+def run_result(report: RunView) -> Run:
     """The fields of a run."""
     run, answer = report.run, report.answer
     fields = {"run_id": run.run_id, "state": run.state, "question": run.question, "seconds": run.seconds, "steps": run.steps}
     if answer is None:
-        return Run(**fields, stop_reason=run.stop_reason)
-    usage = answer.usage
+        return Run(**fields, stop_reason=run.stop_reason, outline=_proposed(report.outline) if report.outline else None)
+    usage, text = answer.usage, with_footnotes(answer)
     return Run(
         **{**fields, "seconds": round(answer.seconds, 3), "steps": answer.steps},
-        answer=with_footnotes(answer),
+        answer=text,
         references=[
             Reference(
                 number=one.number,
@@ -157,7 +179,16 @@ def run_result(report: RunReport) -> Run:
         ),
         queries=answer.queries,
         read_urls=answer.read_urls,
+        support=support_of(answer, text),
+        guessed=answer.guessed,
+        related_images=[image.url for image in answer.images],
     )
+
+
+def _proposed(outline: Outline) -> Proposed:
+    fields = Section.model_fields
+    sections = [Section.model_construct(**{name: getattr(section, name) for name in fields}) for section in outline.sections]
+    return Proposed(title=outline.title, sections=sections)
 
 
 def with_footnotes(answer: ResearchAnswer) -> str:
@@ -175,12 +206,26 @@ def run_text(run: Run) -> str:
             f"Research run {run.run_id} is still running ({run.seconds:.0f} s, {run.steps} steps). It goes on by itself: call "
             f'get_research with run_id "{run.run_id}" to wait for its answer, or cancel_research to stop it.'
         )
+    if run.state == "waiting":
+        shown = Outline(title=run.outline.title, sections=[one.model_dump() for one in run.outline.sections]) if run.outline else Outline()
+        return (
+            f"Research run {run.run_id} waits: its report is written when this outline is approved. Show it, and call approve_outline "
+            f'with run_id "{run.run_id}", and with title and sections to change it.\n{as_data("the outline", outline_text(shown))}'
+        )
     head = f"Research run {run.run_id}: {run.state}" + (f", {run.stop_reason}" if run.stop_reason not in ("", run.state) else "")
     head += f" ({run.steps} steps, {run.seconds:.1f} s)."
     if run.notice:
         head += f" {run.notice}"
     if not run.answer:
         return f"{head} There is no answer."
+    if run.guessed:
+        head += " Nothing that was read answers: this is from the model's memory."
+    if run.support:
+        totals = run.support.totals
+        head += (
+            f" Evidence supports {totals.supported} of {totals.statements} statements, {totals.partly} in part, {totals.unsupported} not"
+        )
+        head += f"; {totals.removed} removed." if totals.removed else "."
     return f"{head}\n{as_data('the answer, with quotes from the pages that it cites', run.answer)}"
 
 

@@ -6,38 +6,27 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import anyio
-from docarray import BaseDoc
 
+from gateway.calls import Calls
 from gateway.mcp.tool_call import ToolCall
 from gateway.openai.thoughts import Thoughts
+from gateway.outlines import RunView, view
 from schemas.errors import DeepSearchError, RunNotFound
 from schemas.events import ResearchEvent
-from schemas.research import ResearchRequest, RunQuery, RunReport, RunSummary
+from schemas.reporting import Outline, OutlineApproval
+from schemas.research import ResearchRequest, RunQuery, RunSummary
+
+__all__ = ["Calls", "Runs"]
 
 logger = logging.getLogger(__name__)
-
-Result = TypeVar("Result", bound=BaseDoc)
 
 STOP_SECONDS = 5.0
 """Longest wait for a run to stop after it was told to."""
 _DOING = {"query": "searching: ", "url": "reading: ", "text": ""}
-
-
-class Calls(Protocol):
-    """Calls endpoints of the Flow, or what stands for it in one process; `gateway.calls.StageCalls` is one."""
-
-    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
-        """The answer of a unary endpoint. Raises errors of `schemas.errors`."""
-        ...
-
-    def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncIterator[Result]:
-        """What a streaming endpoint gives, as it comes. Closing the iterator stops the stage."""
-        ...
 
 
 class Runs:
@@ -46,7 +35,7 @@ class Runs:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def begin(self, request: ResearchRequest, wait_seconds: float, call: ToolCall) -> RunReport:
+    async def begin(self, request: ResearchRequest, wait_seconds: float, call: ToolCall) -> RunView:
         """Begin a run and wait for its end, at most `wait_seconds`; then it goes on, and the report says that it is running.
 
         A client that cancels the call stops the run, which nobody could ask for yet; a lost connection does not.
@@ -62,23 +51,30 @@ class Runs:
                 await self._abandon(run_id)
             raise
 
-    async def wait(self, run_id: str, wait_seconds: float, call: ToolCall) -> RunReport:
+    async def wait(self, run_id: str, wait_seconds: float, call: ToolCall) -> RunView:
         """A run as it is after at most `wait_seconds`, or at its end. Raises `RunNotFound`."""
         await call.tell(f"waiting for run {run_id}")
         return await self._follow(run_id, wait_seconds, call, since=time.time())
 
-    async def stop(self, run_id: str, call: ToolCall) -> RunReport:
+    async def approve(self, run_id: str, outline: Outline, wait_seconds: float, call: ToolCall) -> RunView:
+        """Let a run go on with its outline, and wait for its end, at most `wait_seconds`. Raises `NotWaiting`, or `RunNotFound`."""
+        since = time.time()
+        await self._calls.call("/approve", OutlineApproval(run_id=run_id, outline=outline), RunSummary)
+        await call.tell(f"run {run_id} goes on")
+        return await self._follow(run_id, wait_seconds, call, since)
+
+    async def stop(self, run_id: str, call: ToolCall) -> RunView:
         """Stop a run for good; one that has ended stays as it is. Raises `RunNotFound`."""
         await self._calls.call("/cancel", RunQuery(run_id=run_id), RunSummary)
         return await self._follow(run_id, STOP_SECONDS, call, since=time.time())
 
-    async def _followed(self, run_id: str, seconds: float, call: ToolCall) -> RunReport:
+    async def _followed(self, run_id: str, seconds: float, call: ToolCall) -> RunView:
         try:
             return await self._follow(run_id, seconds, call)
         except DeepSearchError as error:
             raise type(error)(f"{error.message} Run {run_id} may be going on: get_research tells.", field=error.field) from error
 
-    async def _follow(self, run_id: str, seconds: float, call: ToolCall, since: float = 0.0) -> RunReport:
+    async def _follow(self, run_id: str, seconds: float, call: ToolCall, since: float = 0.0) -> RunView:
         """Tell what happens from the time `since` (seconds since the epoch) on, until the run ends or `seconds` are over."""
         thoughts = Thoughts()
         following: Any = self._calls.stream("/events", RunQuery(run_id=run_id), ResearchEvent)
@@ -91,7 +87,7 @@ class Runs:
                         for thought in thoughts.of(event):
                             if event.time >= since:
                                 await call.tell(_DOING[thought.kind] + thought.text)
-        return await self._calls.call("/run", RunQuery(run_id=run_id), RunReport)
+        return await view(self._calls, run_id)
 
     async def _abandon(self, run_id: str) -> None:
         with anyio.move_on_after(STOP_SECONDS, shield=True):

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from docarray import DocList
 from mcp import types
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.calls import Calls
 from gateway.mcp import results
-from gateway.mcp.runs import Calls, Runs
+from gateway.mcp.runs import Runs
 from gateway.mcp.tool_call import ToolCall
+from gateway.openai.requests import LEAST_WORDS, MOST_RESEARCHERS, MOST_WORDS
+from gateway.outlines import RunView
 from schemas.errors import ConfigurationError, CorpusError, DeepSearchError, InvalidRequest, from_code
 from schemas.reading import ReadRequest, ReadResponse
-from schemas.research import Effort, ResearchRequest, RunList, RunQuery, RunReport
+from schemas.reporting import Outline
+from schemas.research import Effort, ResearchRequest, RunList, RunQuery
 from schemas.search import SearchQuery, SearchRequest, SearchResponse, TimeRange
+from schemas.support import Citations
 
 READ_SECONDS = 45.0
 """Longest a page may take: many clients give up after 60 seconds."""
@@ -64,6 +69,19 @@ class ResearchArguments(AskArguments):
     only_hostnames: Hostnames = Field([], description="Use only pages of these sites, such as `example.org`; subdomains count.")
     bad_hostnames: Hostnames = Field([], description="Use no page of these sites.")
     boost_hostnames: Hostnames = Field([], description="Prefer pages of these sites.")
+    mode: Literal["answer", "report"] = Field("answer", description="`report`: a long text in sections instead of an answer.")
+    words: int | None = Field(
+        None, ge=LEAST_WORDS, le=MOST_WORDS, description="Length of a report; without it, what the question asks for."
+    )
+    plan_first: bool = Field(
+        False, description="True: a report's outline comes first, in a result with state `waiting`; approve_outline lets it be written."
+    )
+    team_size: int = Field(1, ge=1, le=MOST_RESEARCHERS, description="How many researchers share the question and its budget.")
+    citations: Citations | None = Field(
+        None, description="What happens to a statement that no evidence supports: `strict` removes it, `flag` marks it, `off` lets it be."
+    )
+    allow_guess: bool = Field(False, description="True: where nothing that was read answers, the model may answer from memory.")
+    polish: bool = Field(False, description="True: a model rewrites the accepted answer for better reading.")
 
 
 class RunArguments(Arguments):
@@ -76,6 +94,13 @@ class WaitArguments(RunArguments):
     """Which run, and how long to wait for it."""
 
     wait_seconds: WaitSeconds = 45.0
+
+
+class ApproveArguments(WaitArguments):
+    """Which run, and what its report is to look like."""
+
+    title: str = Field("", max_length=300, description="Title of the report; without sections the outline stays as it was proposed.")
+    sections: list[results.Section] = Field([], max_length=50, description="Its sections in order; none: those that were proposed.")
 
 
 class ListArguments(Arguments):
@@ -121,6 +146,8 @@ class Tool:
     gives: type[BaseModel]
     run: Callable[[Any, ToolCall], Awaitable[Answer]]
     reads_only: bool = True
+    ends: bool = False
+    """It undoes what was done."""
     open_world: bool = False
 
     def listed(self) -> types.Tool:
@@ -134,8 +161,8 @@ class Tool:
             annotations=types.ToolAnnotations(
                 title=self.title,
                 readOnlyHint=self.reads_only,
-                destructiveHint=not self.reads_only,
-                idempotentHint=self.takes is not AskArguments and self.takes is not ResearchArguments,
+                destructiveHint=self.ends,
+                idempotentHint=self.takes not in (AskArguments, ResearchArguments, ApproveArguments),
                 openWorldHint=self.open_world,
             ),
         )
@@ -157,7 +184,7 @@ class Tools:
                 "Answers a question by searching the web, reading pages and checking the answer; every sentence is cited by a verbatim "
                 "quote. Use it for questions that need several sources, recent facts or verification. It takes from seconds to minutes: "
                 "when the answer is not there after wait_seconds, the result has state `running` and a run_id for get_research. "
-                "For a list of links use `search`, for one page `read_url`.",
+                "With mode `report` it writes a long text in sections. For a list of links use `search`, for one page `read_url`.",
                 ResearchArguments,
                 results.Run,
                 self._research,
@@ -182,6 +209,16 @@ class Tools:
                 self._get_research,
             ),
             Tool(
+                "approve_outline",
+                "Approve an outline",
+                "Lets a report be written whose run is in state `waiting`, with the outline it proposed or with one of your own, and waits "
+                "for it at most wait_seconds; get_research continues to wait.",
+                ApproveArguments,
+                results.Run,
+                self._approve_outline,
+                reads_only=False,
+            ),
+            Tool(
                 "cancel_research",
                 "Stop a run",
                 "Stops a run for good, so that it spends nothing more. A run that has ended stays as it is.",
@@ -189,6 +226,7 @@ class Tools:
                 results.Run,
                 self._cancel_research,
                 reads_only=False,
+                ends=True,
             ),
             Tool(
                 "list_research",
@@ -221,8 +259,11 @@ class Tools:
         ]
 
     async def _research(self, given: ResearchArguments, call: ToolCall) -> Answer:
-        hostnames = given.model_dump(include={"only_hostnames", "bad_hostnames", "boost_hostnames"})
-        return await self._asked(_request(given).model_copy(update=hostnames), given.wait_seconds, call)
+        for name in ("words", "plan_first"):
+            if getattr(given, name) and given.mode != "report":
+                raise InvalidRequest(f"{name}: it is for reports, set mode to report too", field=name)
+        more = given.model_dump(exclude={*AskArguments.model_fields})
+        return await self._asked(_request(given).model_copy(update=more), given.wait_seconds, call)
 
     async def _ask_corpus(self, given: AskArguments, call: ToolCall) -> Answer:
         if _URL.search(given.question):
@@ -249,6 +290,10 @@ class Tools:
 
     async def _get_research(self, given: WaitArguments, call: ToolCall) -> Answer:
         return _told(await self._runs.wait(given.run_id, given.wait_seconds, call))
+
+    async def _approve_outline(self, given: ApproveArguments, call: ToolCall) -> Answer:
+        outline = Outline(title=given.title, sections=[section.model_dump() for section in given.sections])
+        return _told(await self._runs.approve(given.run_id, outline, given.wait_seconds, call))
 
     async def _cancel_research(self, given: RunArguments, call: ToolCall) -> Answer:
         return _told(await self._runs.stop(given.run_id, call))
@@ -290,7 +335,7 @@ def _request(given: AskArguments) -> ResearchRequest:
     )
 
 
-def _told(report: RunReport) -> Answer:
+def _told(report: RunView) -> Answer:
     """A run as a result. Raises the error with which it failed."""
     if report.run.state == "failed":
         failure: DeepSearchError = from_code(report.code, report.message or "the run failed")

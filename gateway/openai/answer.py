@@ -37,7 +37,8 @@ class AnswerText:
     def __init__(self) -> None:
         self.content = ""
         """Everything that was sent."""
-        self._start = 0
+        self.start = 0
+        """Where the answer begins in `content`."""
         self._written = ""
 
     def write(self, text: str, offset: int) -> str:
@@ -47,7 +48,7 @@ class AnswerText:
 
     def finish(self, text: str) -> str:
         """Take the whole answer; returns what is still to be sent."""
-        sent = self.content[self._start :]
+        sent = self.content[self.start :]
         self._written = text
         if len(sent) > len(text) and sent.startswith(text) and sent[len(text) :].strip():
             return self._restart()
@@ -58,7 +59,7 @@ class AnswerText:
         numbered = {reference.number: reference for reference in references}
         citations = [
             Citation(marker.start(), marker.end(), numbered[int(marker[1])])
-            for marker in _MARKER.finditer(self.content, self._start)
+            for marker in _MARKER.finditer(self.content, self.start)
             if int(marker[1]) in numbered
         ]
         notes = "\n".join(_footnote(reference) for reference in numbered.values())
@@ -67,7 +68,7 @@ class AnswerText:
         return sent, citations
 
     def _send(self) -> str:
-        sent = self.content[self._start :]
+        sent = self.content[self.start :]
         if self._written.startswith(sent):
             new = self._written[len(sent) :]
             self.content += new
@@ -76,7 +77,7 @@ class AnswerText:
 
     def _restart(self) -> str:
         new = RESTART + self._written
-        self._start = len(self.content) + len(RESTART)
+        self.start = len(self.content) + len(RESTART)
         self.content += new
         return new
 

@@ -20,7 +20,7 @@ from gateway.openai.errors import error_body, failure_in_stream
 from gateway.openai.leaving import while_connected
 from gateway.openai.models import model_named
 from gateway.openai.requests import ChatRequest, chat_research
-from gateway.openai.run import Completion, Happening, Piece, begin
+from gateway.openai.run import Completion, Happening, Piece, Proposal, begin
 from gateway.openai.thoughts import Thought
 from gateway.openai.usage import usage_of
 from schemas.research import ResearchRequest
@@ -63,18 +63,18 @@ class Chat:
             async for happening in happenings:
                 if isinstance(happening, Thought) and happening.kind == "text":
                     thoughts.append(happening.text)
-                elif isinstance(happening, Completion):
-                    completion = happening
+                elif isinstance(happening, Completion | Proposal):
+                    end = happening
         message = {
             "role": "assistant",
-            "content": completion.content,
+            "content": end.content,
             "reasoning_content": "\n\n".join(thoughts),
             "refusal": None,
-            "type": completion.kind,
-            "annotations": self._annotations(completion),
+            "type": end.kind if isinstance(end, Completion) else "text",
+            "annotations": self._annotations(end),
         }
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        more = {"usage": usage_of(completion.answer.usage), **account_of(completion, self.request.max_returned_urls)}
+        more = {"usage": self._usage(end), **account_of(end, self.request.max_returned_urls)}
         return JSONResponse({**self._head("chat.completion"), "choices": [choice], **more})
 
     async def frames(self, happenings: AsyncGenerator[Happening, None]) -> AsyncGenerator[bytes, None]:
@@ -101,7 +101,7 @@ class Chat:
                     if isinstance(happening, Piece):
                         yield chunk({"content": happening.text, "type": kind})
                         continue
-                    usage = usage_of(happening.answer.usage)
+                    usage = self._usage(happening)
                     more = account_of(happening, self.request.max_returned_urls) | ({} if self._usage_apart else {"usage": usage})
                     yield chunk({"type": kind, "annotations": self._annotations(happening)}, "stop", **more)
                     if self._usage_apart:
@@ -127,8 +127,14 @@ class Chat:
         }
 
     @staticmethod
-    def _annotations(completion: Completion) -> list[dict[str, Any]]:
-        return [{"type": "url_citation", "url_citation": citation_of(citation)} for citation in completion.citations]
+    def _usage(end: Completion | Proposal) -> dict[str, Any] | None:
+        """None of a run that waits: it tells at its end what it has spent."""
+        return usage_of(end.answer.usage, end.answer.support) if isinstance(end, Completion) else None
+
+    @staticmethod
+    def _annotations(end: Completion | Proposal) -> list[dict[str, Any]]:
+        citations = end.citations if isinstance(end, Completion) else []
+        return [{"type": "url_citation", "url_citation": citation_of(citation)} for citation in citations]
 
 
 def _thought(thought: Thought) -> dict[str, Any]:

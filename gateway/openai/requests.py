@@ -16,6 +16,7 @@ from gateway.openai.structured import schema_text
 from schemas.errors import InvalidRequest
 from schemas.research import Effort, Message, ResearchRequest
 from schemas.settings import Settings
+from schemas.support import Citations
 
 LANGUAGES = (
     "en", "zh", "zh-CN", "zh-TW", "de", "fr", "es", "it", "ja", "ko", "pt", "ru", "ar", "hi", "bn", "tr", "nl", "pl", "sv", "no",
@@ -27,6 +28,8 @@ _ALIASES = {"duck": "duckduckgo"}
 
 _MOST = 2**31 - 1  # whole numbers between processes have 32 bits
 _LEAST_TOKENS = 1_000
+MOST_RESEARCHERS = 8
+LEAST_WORDS, MOST_WORDS = 100, 20_000
 
 
 def _known_language(code: str) -> str:
@@ -46,14 +49,8 @@ def _known_provider(name: str) -> str:
 
 def _only_one(number: int) -> int:
     if number != 1:
-        raise PydanticCustomError("only_one", "only 1 is possible: one question has one answer, by one researcher")
+        raise PydanticCustomError("only_one", "only 1 is possible: one question has one answer")
     return number
-
-
-def _only_answer(mode: str) -> str:
-    if mode == "report":
-        raise PydanticCustomError("mode", "reports are not available yet; ask for an answer")
-    return mode
 
 
 def _text(value: str) -> str:
@@ -87,7 +84,7 @@ class ResearchOptions(BaseModel):
     boost_hostnames: Hostnames | None = Field(None, description="Hosts to prefer.")
     bad_hostnames: Hostnames | None = Field(None, description="Hosts to leave out.")
     only_hostnames: Hostnames | None = Field(None, description="The only hosts to use.")
-    max_annotations: Count | None = Field(None, description="Most sources that are cited; unset: 10.")
+    max_annotations: Count | None = Field(None, description="Most sources that are cited; unset: 10, of a report 100.")
     min_annotation_relevance: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="Accepted and without effect: every citation is a verbatim quote, none is found by similarity."
     )
@@ -99,11 +96,22 @@ class ResearchOptions(BaseModel):
     )
     search_provider: Annotated[str, AfterValidator(_known_provider)] | None = Field(None, description="The only one to ask.")
     with_images: bool | None = Field(None, description="True: `relatedImages` names images of the pages that were read.")
-    team_size: Annotated[int, AfterValidator(_only_one)] | None = Field(None, description="Researchers that work on it; only 1 so far.")
+    team_size: Annotated[int, Field(ge=1, le=MOST_RESEARCHERS)] | None = Field(
+        None, description="How many researchers share the question and its budget; unset: 1."
+    )
     corpus: Annotated[str, Field(max_length=4096), AfterValidator(_text)] | None = Field(
         None, description="Folder inside the configured corpus to search, absolute or below it; unset: all of it."
     )
-    mode: Annotated[Literal["answer", "report"], AfterValidator(_only_answer)] | None = Field(None, description="`answer`.")
+    mode: Literal["answer", "report"] | None = Field(None, description="`report`: a long text in sections; unset: `answer`.")
+    words: Annotated[int, Field(ge=LEAST_WORDS, le=MOST_WORDS)] | None = Field(
+        None, description="Length of a report; unset: what the question asks for, or what is found carries."
+    )
+    plan_first: bool | None = Field(None, description="True: the outline of a report waits for approval before it is written.")
+    citations: Citations | None = Field(
+        None, description="What happens to a statement that no evidence supports: `strict` removes it, `flag` marks it, `off` lets it be."
+    )
+    allow_guess: bool | None = Field(None, description="True: where nothing that was read answers, the model may answer from memory.")
+    polish: bool | None = Field(None, description="True: a model rewrites the accepted answer for better reading.")
 
 
 class StreamOptions(BaseModel):
@@ -190,6 +198,11 @@ def _research(
     schema: str,
 ) -> ResearchRequest:
     model_named(options.model)
+    for name in ("words", "plan_first"):
+        if getattr(options, name) and options.mode != "report":
+            raise InvalidRequest(f'{name} is for reports: set mode to "report" too', field=name)
+    if options.plan_first and schema:
+        raise InvalidRequest("plan_first: an outline is no JSON of your schema; leave one of the two out", field="plan_first")
     wanted: dict[str, Any] = {
         "budget_tokens": most_tokens if options.budget_tokens is None else options.budget_tokens,
         "max_attempts": 1 if options.max_attempts is None and most_tokens is not None else options.max_attempts,
@@ -205,6 +218,13 @@ def _research(
         "search_provider": options.search_provider,
         "with_images": options.with_images,
         "reasoning_effort": effort,
+        "mode": options.mode,
+        "words": options.words,
+        "plan_first": options.plan_first,
+        "team_size": options.team_size,
+        "citations": options.citations,
+        "allow_guess": options.allow_guess,
+        "polish": options.polish,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
     corpus = _corpus(options.corpus, settings) if options.corpus else ""

@@ -22,7 +22,7 @@ from gateway.openai.errors import error_body, failure_in_stream
 from gateway.openai.leaving import while_connected
 from gateway.openai.models import model_named
 from gateway.openai.requests import ResponseRequest, response_research
-from gateway.openai.run import Completion, Happening, Piece, begin
+from gateway.openai.run import Completion, Happening, Piece, Proposal, begin
 from gateway.openai.thoughts import Thought
 from gateway.openai.usage import response_usage_of
 from schemas.research import ResearchRequest
@@ -154,20 +154,21 @@ class Reply:
             yield {"type": "response.content_part.added", **self._where(), "part": _output_text("", [])}
         yield {"type": "response.output_text.delta", **self._where(), "delta": text, "logprobs": []}
 
-    def _completed(self, completion: Completion) -> Iterator[Event]:
+    def _completed(self, end: Completion | Proposal) -> Iterator[Event]:
         yield from self._wrote("") if self._message is None else ()
         assert self._message is not None
         where = self._where()
-        annotations = [{"type": "url_citation", **citation_of(citation)} for citation in completion.citations]
+        citations = end.citations if isinstance(end, Completion) else []
+        annotations = [{"type": "url_citation", **citation_of(citation)} for citation in citations]
         for number, annotation in enumerate(annotations):
             yield {"type": "response.output_text.annotation.added", **where, "annotation_index": number, "annotation": annotation}
-        part = _output_text(completion.content, annotations)
-        yield {"type": "response.output_text.done", **where, "text": completion.content, "logprobs": []}
+        part = _output_text(end.content, annotations)
+        yield {"type": "response.output_text.done", **where, "text": end.content, "logprobs": []}
         yield {"type": "response.content_part.done", **where, "part": part}
         self._message.update(status="completed", content=[part])
         yield self._done(self._message)
-        usage = response_usage_of(completion.answer.usage)
-        self._response.update(status="completed", completed_at=int(time.time()), usage=usage, **account_of(completion, self._most_urls))
+        usage = response_usage_of(end.answer.usage, end.answer.support) if isinstance(end, Completion) else None
+        self._response.update(status="completed", completed_at=int(time.time()), usage=usage, **account_of(end, self._most_urls))
         yield {"type": "response.completed", "response": self._response}
 
     def _item_id(self, kind: str) -> str:

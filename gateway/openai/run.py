@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.calls import StageCalls
 from gateway.openai.answer import AnswerText, Citation
 from gateway.openai.errors import RunCancelled, StructuredOutputFailed
 from gateway.openai.thoughts import Thought, Thoughts
+from gateway.outlines import outline_text
+from gateway.support import Support, support_of
 from schemas.errors import DeepSearchError, StageUnavailable, from_code
 from schemas.events import ResearchEvent
+from schemas.reporting import Outline
 from schemas.research import ResearchAnswer, ResearchRequest
 
 MOST_IMAGES = 10
+_HOW_TO_APPROVE = (
+    "The report is written when this outline is approved: `POST /v1/research/{run_id}/outline`, with an empty body, or with `title` and "
+    "`sections` to change it. `GET /v1/research/{run_id}` then has the report."
+)
 # A draft that passed its evaluation comes at once; clients show it better word by word, and characters that need no spaces one by one.
 _WORD = re.compile(r"\s*(?:[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]|[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+)|\s+")
 
@@ -37,15 +44,26 @@ class Completion:
     content: str
     citations: list[Citation]
     answer: ResearchAnswer
-    images: list[str] = field(default_factory=list)
-    """URLs of images on the pages that were read, at most `MOST_IMAGES`; empty unless they were asked for."""
+    support: Support | None = None
+    """Its spans are in `content`; None when nothing was checked."""
+    images: list[str] | None = None
+    """URLs of images that fit the answer, at most `MOST_IMAGES`; None when they were not asked for."""
 
 
-Happening = Thought | Piece | Completion
+@dataclass(frozen=True)
+class Proposal:
+    """The end of a run that goes on when its outline is approved. `content` tells of it."""
+
+    run_id: str
+    content: str
+    outline: Outline
+
+
+Happening = Thought | Piece | Completion | Proposal
 
 
 async def begin(stages: StageCalls, research: ResearchRequest) -> AsyncGenerator[Happening, None]:
-    """Start a run and return what happens in it; the last is its `Completion`. Closing the iterator stops the run.
+    """Start a run and return what happens in it; the last is its `Completion` or `Proposal`. Closing the iterator stops the run.
 
     Raises the error of a request that the controller refuses, or `StageUnavailable`, before anything happens; the iterator
     raises what ends the run without an answer.
@@ -60,44 +78,52 @@ async def begin(stages: StageCalls, research: ResearchRequest) -> AsyncGenerator
 
 
 async def _happenings(events: Any, research: ResearchRequest) -> AsyncGenerator[Happening, None]:
-    thoughts, text, images = Thoughts(), AnswerText(), dict[str, None]()
-    wants_json, writing = bool(research.json_schema), False
+    thoughts, text, outline = Thoughts(), AnswerText(), Outline()
+    writing = False
     async with aclosing(events):
         async for event in events:
             match event.type:
                 case "answer_delta":
-                    new = "" if wants_json else text.write(event.data["text"], int(event.data.get("offset", 0)))
+                    new = "" if research.json_schema else text.write(event.data["text"], int(event.data.get("offset", 0)))
                     for piece in _WORD.findall(new):
                         writing = True
                         yield Piece(piece)
+                case "outlined":
+                    outline = Outline(**event.data["outline"])
                 case "run_ended":
-                    async for happening in _ending(event.data, text, wants_json, list(images)[:MOST_IMAGES]):
+                    waits = event.data.get("outcome") == "waiting"
+                    for happening in _proposed(outline, research.run_id) if waits else _ending(event.data, text, research):
                         yield happening
                     return
-                case "page_read":
-                    images.update(dict.fromkeys(image["url"] for image in event.data.get("images", ()) if image.get("url")))
             if not writing:  # the answer has begun: whoever reads it can no longer be told of thoughts
                 for thought in thoughts.of(event):
                     yield thought
     raise _cut_off()
 
 
-async def _ending(data: dict[str, Any], text: AnswerText, wants_json: bool, images: list[str]) -> AsyncGenerator[Happening, None]:
+def _proposed(outline: Outline, run_id: str) -> Iterator[Happening]:
+    content = f"{outline_text(outline)}\n\n{_HOW_TO_APPROVE.format(run_id=run_id)}"
+    yield Piece(content)
+    yield Proposal(run_id, content, outline)
+
+
+def _ending(data: dict[str, Any], text: AnswerText, research: ResearchRequest) -> Iterator[Happening]:
     if data.get("outcome") != "finished" or not data.get("answer"):
         raise _failure(data)
     answer = ResearchAnswer(**data["answer"])
-    if wants_json:
+    images = [image.url for image in answer.images][:MOST_IMAGES] if research.with_images else None
+    if research.json_schema:
         content = _json(answer)
         yield Piece(content)
         whole = [Citation(0, len(content), reference) for reference in answer.references]
-        yield Completion("json", content, whole, answer, images)
+        yield Completion("json", content, whole, answer, support_of(answer, content, None), images)
         return
     rest = text.finish(answer.text)
     notes, citations = text.cite(answer.references)
     for piece in [*_WORD.findall(rest), notes]:
         if piece:
             yield Piece(piece)
-    yield Completion("text", text.content, citations, answer, images)
+    yield Completion("text", text.content, citations, answer, support_of(answer, text.content, text.start), images)
 
 
 def _json(answer: ResearchAnswer) -> str:

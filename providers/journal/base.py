@@ -63,7 +63,7 @@ class Journal(Protocol):
         ...
 
     async def runs(self, limit: int) -> list[RunSummary]:
-        """The newest runs, newest first."""
+        """The newest runs, newest first; those that work for another run are left out."""
         ...
 
     async def page(self, run_id: str, page_id: str) -> Page:

@@ -151,7 +151,9 @@ class SQLiteJournal:
         """The newest runs, newest first."""
         with self._errors():
             rows = self._connection.execute(
-                "SELECT summary, owner, state_digest FROM runs ORDER BY started_at DESC, rowid DESC LIMIT ?", (limit,)
+                "SELECT summary, owner, state_digest FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' "
+                "ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                (limit,),
             ).fetchall()
         return [self._summary(row) for row in rows]
 

@@ -3,9 +3,20 @@
 Everything that compares texts without embeddings uses these, so that a query, an index and a passage agree on what a word is.
 """
 
-from providers.lexical.language import language_of
+from providers.lexical.language import SURE, identify, language_of, written_chinese
 from providers.lexical.relevance import coverage, relevance, similarity
 from providers.lexical.segments import sentences
 from providers.lexical.terms import content_terms, terms
 
-__all__ = ["content_terms", "coverage", "language_of", "relevance", "sentences", "similarity", "terms"]
+__all__ = [
+    "SURE",
+    "content_terms",
+    "coverage",
+    "identify",
+    "language_of",
+    "relevance",
+    "sentences",
+    "similarity",
+    "terms",
+    "written_chinese",
+]

@@ -52,7 +52,7 @@ _FRAME = _words(
     tagcloud blogroll trackbacks pingbacks toc tableofcontents ftr filters filter sort sortby sorting refinements"""
 )
 _FRAME_PAIRS = _pairs(
-    """author+box author+bio author+info author+card about+author most+read most+popular more+from read+next read+more up+next
+    """author+box author+bio author+info author+card about+author most+read most+popular more+from read+next read+more up+next tool+tip
     also+like post+nav post+navigation nav+links tag+list tags+links cat+links story+tags article+tags post+tags widget+area side+bar
     back+top cross+sells table+contents jump+links edit+page related+posts inline+teaser privacy+banner site+header site+footer
     entry+footer skip+link language+switcher lang+switcher search+box search+form filter+form share+box online+list linked+sidebar
@@ -129,7 +129,7 @@ ajouter au panier|añadir al carrito|add to wishlist|add to compare|quick view|l
 no comments|comments|kommentare|commentaires|comentarios|loading|loading...|edit this page|edit on github|improve this page
 on this page|in this article|table of contents|contents|inhaltsverzeichnis|accept|accept all|accept cookies|manage options|reject all
 close|menu|search|toggle navigation|all rights reserved|posting rules|add to favorites|report post|quote|zitieren|helpful|report abuse
-one person found this helpful|listen|jump to|go to top"""
+one person found this helpful|listen|jump to|go to top|expand description|click to toggle source|expand all|collapse all"""
 _LABELS = frozenset("".join(filter(str.isalnum, phrase)).casefold() for line in _PHRASES.splitlines() for phrase in line.split("|"))
 
 
@@ -137,6 +137,12 @@ _LABELS = frozenset("".join(filter(str.isalnum, phrase)).casefold() for line in 
 _RIGHTS = regex.compile(
     r"©|\(c\) ?(?:19|20)\d\d|copyright (?:19|20)\d\d|all rights reserved|alle rechte vorbehalten|tous droits réservés|derechos reservados"
     r"|tutti i diritti|все права защищены|版权所有|版權所有|無断転載|all prices include|جميع الحقوق محفوظة|모든 권리",
+    regex.I,
+)
+# So does one that says which tool made the page.
+_COLOPHON = regex.compile(
+    r"(?:th(?:is|e) (?:document|documentation|page|file|manual|site)(?: (?:was|is|has been))? |documentation )?"
+    r"(?:created|generated|translated|produced|converted|powered|built|made) (?:by|with|using|from)\b",
     regex.I,
 )
 # Headings of parts that lead to other pages.
@@ -163,8 +169,8 @@ def is_label(key: str) -> bool:
 
 
 def states_rights(text: str) -> bool:
-    """Whether a short block reserves the rights in the page."""
-    return len(text) <= 400 and _RIGHTS.search(text) is not None
+    """Whether a short block reserves the rights in the page, or names the tool that made it."""
+    return len(text) <= 400 and (_RIGHTS.search(text) is not None or (len(text) <= 150 and _COLOPHON.match(text.strip()) is not None))
 
 
 def leads_elsewhere(heading: str) -> bool:

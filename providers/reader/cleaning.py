@@ -87,7 +87,7 @@ def clean(body: HtmlElement) -> None:
             else:
                 doomed.append(element)
         elif tag == "button":
-            if _is_heading(element):
+            if _is_heading(element) or next(element.iterdescendants("p"), None) is not None:
                 element.tag = "span"
             else:
                 doomed.append(element)

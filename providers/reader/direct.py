@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
@@ -15,10 +16,10 @@ from providers.reader.conversion import convert_document
 from providers.reader.dates import believed
 from providers.reader.documents import DocumentLink
 from providers.reader.notices import notice_in_place
-from providers.reader.pages import normalise_url, page_id
+from providers.reader.pages import normalise_url
+from providers.reader.reading import reading_of
 from providers.reader.robots import PoliteVisits
 from schemas.errors import PageUnavailable, ReadError
-from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -101,17 +102,10 @@ class DirectReader:
         )
         if notice := notice_in_place(document.title, document.text):
             raise (ReadError if notice.gone else PageUnavailable)(f"{shown} is a notice in place of the page: {notice.what}")
-        address = normalise_url(fetched.url)
-        modified, date_source = document.modified, document.date_source
-        if document.published is None and modified is None and (modified := _last_modified(fetched.headers)):
-            date_source = "header"
-        page = Page(
-            page_id=page_id(address, document.text), url=address, title=document.title, text=document.text, author=document.author,
-            language_code=document.language_code, published=document.published, modified=modified, date_source=date_source,
-            source=self.name,
-        )  # fmt: skip
-        images = [Image(**image._asdict()) for image in document.images] if options.with_images else []
-        return Reading(page, _links(document.links), Usage(pages=1), images)
+        if document.published is None and document.modified is None and (modified := _last_modified(fetched.headers)):
+            document = replace(document, modified=modified, date_source="header")
+        document = replace(document, links=tuple(_links(document.links)))
+        return reading_of(document, normalise_url(fetched.url), self.name, Usage(pages=1), with_images=options.with_images)
 
     async def _get(self, url: str, options: ReadOptions) -> Fetched:
         return await self._client.get(
@@ -143,9 +137,9 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _links(links: Sequence[DocumentLink]) -> list[Link]:
-    found: dict[str, Link] = {}
+def _links(links: Sequence[DocumentLink]) -> list[DocumentLink]:
+    found: dict[str, DocumentLink] = {}
     for link in links:
         if len(link.url) <= _URL_CHARACTERS and len(found) < _MOST_LINKS and link.url.lower().startswith(("http://", "https://")):
-            found.setdefault(link.url, Link(url=link.url, text=" ".join(link.text.split())[:_LINK_CHARACTERS]))
+            found.setdefault(link.url, DocumentLink(link.url, " ".join(link.text.split())[:_LINK_CHARACTERS]))
     return list(found.values())

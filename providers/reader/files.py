@@ -6,8 +6,8 @@ import asyncio
 
 from providers.corpus import OpenCorpora, corpus_folder
 from providers.reader.base import Reading, ReadOptions
+from providers.reader.reading import reading_of
 from schemas.errors import PageUnavailable
-from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -37,15 +37,7 @@ class FileReader:
             found = await asyncio.wait_for(reading, options.timeout_seconds)
         except asyncio.TimeoutError as error:
             raise PageUnavailable(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} seconds") from error
-        document = found.document
-        page = Page(
-            page_id=found.page_id, url=found.url, title=document.title, text=document.text,
-            author=document.author, language_code=document.language_code, published=document.published, modified=document.modified,
-            date_source=document.date_source, source=self.name,
-        )  # fmt: skip
-        links = [Link(url=link.url, text=link.text) for link in document.links]
-        images = [Image(**image._asdict()) for image in document.images] if options.with_images else []
-        return Reading(page, links, Usage(pages=1), images)
+        return reading_of(found.document, found.url, self.name, Usage(pages=1), with_images=options.with_images)
 
     async def close(self) -> None:
         """Close the indexes."""

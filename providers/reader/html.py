@@ -20,6 +20,7 @@ from providers.reader.leaves import key_of
 from providers.reader.limits import MAX_LINKS
 from providers.reader.metadata import page_metadata
 from providers.reader.plain import plain_text
+from providers.reader.printed import remove_printed
 from providers.reader.rendering import prepare_listings, render
 from providers.reader.selection import main_text, page_kind, prune, select
 from providers.reader.structure import regularize
@@ -61,6 +62,7 @@ def read_html(markup: str, *, url: str | None = None) -> HtmlText:
     base = _base(tree, url)
     embedded = embedded_body(tree)
     clean(body)
+    remove_printed(body)
     links = _resolve_links(body, base)
     prepare_listings(body)
     regularize(body)
@@ -98,7 +100,8 @@ def _resolve_links(body: HtmlElement, base: str | None) -> list[tuple[str, str]]
     for anchor in list(body.iter("a")):
         href = (anchor.get("href") or "").strip()
         try:
-            target = urljoin(base, href) if base and not href.startswith("#") else href
+            # An empty one leads to the page itself, like a fragment.
+            target = urljoin(base, href) if base and href and not href.startswith("#") else href
         except ValueError:
             target = ""
         if not target.startswith(("http://", "https://")) or len(target.split()) != 1:

@@ -15,6 +15,7 @@ from providers.reader.base import Reading, ReadOptions
 from providers.reader.dates import believed
 from providers.reader.notices import notice_in_place
 from providers.reader.pages import normalise_url, page_id
+from providers.reader.reading import reading_time
 from schemas.errors import PageUnavailable, ReadError, UpstreamError
 from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
@@ -123,8 +124,10 @@ class JinaReader:
             published=published,
             date_source="service" if published else None,
             source=self.name,
+            read_at=reading_time(),
         )
-        return Reading(page, _links(data.get("links")), usage, _images(data.get("images")) if options.with_images else [])
+        images = _images(data.get("images"), reached) if options.with_images else []
+        return Reading(page, _links(data.get("links")), usage, images)
 
     async def close(self) -> None:
         """Close connections."""
@@ -160,12 +163,12 @@ def _links(links: Any) -> list[Link]:
     return list(found.values())
 
 
-def _images(images: Any) -> list[Image]:
-    """Images in the form `{label: url}`, in which a label is numbered like "Image 1: its text"."""
+def _images(images: Any, page_url: str) -> list[Image]:
+    """The images of a page in the form `{label: url}`, in which a label is numbered like "Image 1: its text"."""
     found: dict[str, Image] = {}
     for label, url in list(images.items())[:_MOST_IMAGES] if isinstance(images, dict) else []:
         address = text_field(url, _URL_CHARACTERS + 1)
         if len(address) <= _URL_CHARACTERS and address.lower().startswith(("http://", "https://")):
             words = " ".join(text_field(label, _LINK_CHARACTERS).split())
-            found.setdefault(address, Image(url=address, text=_LABEL.sub("", words)))
+            found.setdefault(address, Image(url=address, text=_LABEL.sub("", words), page_url=page_url))
     return list(found.values())

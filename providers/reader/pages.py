@@ -28,9 +28,9 @@ def normalise_url(url: str) -> str:
     http(s): always https, host in lower case as ASCII without `www.`, without credentials, default port, fragment and
     tracking parameters; parameters sorted by name; percent-encoding only where it is needed, in capitals. To fetch a
     page use the URL as it was found. `file:` URLs are spelled as `Path.as_uri` does. An `attachment:` URL names a file
-    that came with a question.
+    that came with a question, a `computation:` URL what a program of the run printed.
 
-    Raises `ValueError` when it is not a valid http, https, file or attachment URL.
+    Raises `ValueError` when it is not a valid URL of one of these schemes.
     """
     try:
         parsed = can_ada.parse(url)
@@ -38,8 +38,8 @@ def normalise_url(url: str) -> str:
         raise ValueError(f"not a valid URL: {url[:200]!r}") from error
     if parsed.protocol == "file:":
         return _file_url(parsed.hostname, parsed.pathname)
-    if parsed.protocol == "attachment:" and parsed.pathname:
-        return f"attachment:{_percent(parsed.pathname)}"
+    if parsed.protocol in ("attachment:", "computation:") and parsed.pathname:
+        return f"{parsed.protocol}{_percent(parsed.pathname)}"
     if parsed.protocol not in ("http:", "https:"):
         raise ValueError(f"not an http, https or file URL: {url[:200]!r}")
     host = parsed.hostname.rstrip(".")

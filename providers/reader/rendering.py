@@ -53,7 +53,8 @@ def prepare_listings(body: HtmlElement) -> None:
             if not following.startswith("\n") and not (len(line) == 0 and (line.text or "").endswith("\n")):
                 line.tail = "\n" + following
             line.tag = "span"
-        for part in list(listing.iter("ol", "ul", "table", "tbody", "td")):
+        # In a listing the mark of a link would be read as code.
+        for part in list(listing.iter("ol", "ul", "table", "tbody", "td", "a")):
             part.tag = "span"
 
 

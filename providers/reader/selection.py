@@ -18,7 +18,7 @@ import regex
 from lxml.html import HtmlElement, tostring
 from resiliparse.extract.html2text import extract_plain_text
 
-from providers.reader.boilerplate import Role, is_label, is_price
+from providers.reader.boilerplate import Role, is_label, is_price, states_rights
 from providers.reader.cleaning import PANEL
 from providers.reader.leaves import HEAVY_LINKS, SOLID, Leaf, container_of, key_of, leaves_in, link_share, weight_of
 from providers.reader.structure import HEADINGS
@@ -31,6 +31,10 @@ _ENOUGH = 0.7
 # How many levels above a block of text the short blocks that belong to it may begin.
 _NEAR = 2
 _MOST_TYPES = 1_000
+# A few words that are a sentence are no label.
+_SENTENCE = regex.compile(r"\w+\W+\w+\W+\w+\W+\w+.{0,400}[.!?]\s*$|[\p{Han}\p{Hiragana}\p{Katakana}].{8,200}[。！？]\s*$", regex.S)
+_SECTIONS = ("section", "article", "main")
+_NOT_TEXT = Role.FRAME | Role.COMMENT | Role.MEMBER
 _MOST_ARTICLES = 2
 _EMPTIED = frozenset(("a", "li", "ul", "ol", "dl", "dt", "dd", "blockquote", "figure", "figcaption", "details", "summary", *HEADINGS))
 _SHORT_KEY = 24
@@ -95,7 +99,7 @@ def page_kind(tree: HtmlElement, url: str | None) -> PageKind:
         "article:published_time" in meta
         or 1 <= len(_ARTICLE_DATA.findall(data)) <= _MOST_ARTICLES
         or articles == 1
-        or tree.find(".//*[@itemprop='articleBody']") is not None
+        or len(tree.findall(".//*[@itemprop='articleBody']")) == 1
     ):
         return PageKind.ARTICLE
     if parts is not None and _FORUM_PATHS.search(parts.path):
@@ -144,7 +148,11 @@ def select(body: HtmlElement, found: MainText, kind: PageKind) -> Selection:
                 leaf.kept = True
     thread = kind is PageKind.THREAD or (kind is PageKind.OTHER and _is_thread(leaves))
     trim(body, leaves, thread=thread, article=kind is PageKind.ARTICLE)
-    _complete(container_of(body, leaves), leaves)
+    parts = kind is PageKind.OTHER and not thread
+    container = container_of(body, leaves)
+    while parts and container.getparent() is not None and container.getparent().tag in _SECTIONS:
+        container = container.getparent()
+    _complete(container, leaves, parts=parts)
     return Selection(leaves, matched)
 
 
@@ -257,8 +265,9 @@ def _list_of(element: HtmlElement, container: HtmlElement) -> HtmlElement | None
     return found
 
 
-def _complete(container: HtmlElement, leaves: list[Leaf]) -> None:
-    """Keep the code, tables, captions, list items, notes, opened panels, prices and headings that belong to the kept part."""
+def _complete(container: HtmlElement, leaves: list[Leaf], *, parts: bool) -> None:
+    """Keep the code, tables, captions, list items, notes, opened panels, prices and headings that belong to the kept part; with
+    `parts`, as on a page of several equal parts, its text too, of which the libraries then miss some."""
     shares: dict[HtmlElement, float] = {}
     inside = [container is leaf.element or container in leaf.element.iterancestors() for leaf in leaves]
     for leaf, is_inside in zip(leaves, inside, strict=True):
@@ -276,6 +285,8 @@ def _complete(container: HtmlElement, leaves: list[Leaf]) -> None:
             leaf.kept = shares[owner] < HEAVY_LINKS
         elif is_price(leaf.text) or leaf.role & Role.NOTE:
             leaf.kept = True
+        elif parts and not leaf.role & _NOT_TEXT and (len(leaf.key) >= SOLID or _SENTENCE.search(leaf.text)):
+            leaf.kept = link_share(element) < 0.3 and not states_rights(leaf.text)
         elif len(leaf.key) >= SOLID and any(part.get(PANEL) is not None for part in element.iterancestors()):
             leaf.kept = link_share(element) < 0.5
     # Backwards: a heading belongs to the text when something of its section is kept, sections inside it included.

@@ -40,7 +40,7 @@ def trim(body: HtmlElement, leaves: list[Leaf], *, thread: bool, article: bool) 
 
 def _mark_named(body: HtmlElement, leaves: list[Leaf], *, thread: bool) -> None:
     """The blocks that lie in parts whose names say that they are not the page's subject."""
-    avoided = Role.FRAME | (Role.MEMBER if thread else Role.COMMENT)
+    avoided = Role.FRAME | (Role.MEMBER if thread else Role.COMMENT if _has_text_before_comments(leaves) else Role.NONE)
     inside: dict[HtmlElement, list[Leaf]] = {}
     for leaf in leaves:
         if not leaf.role & avoided:
@@ -61,6 +61,13 @@ def _mark_named(body: HtmlElement, leaves: list[Leaf], *, thread: bool) -> None:
         if weights[part.tag, part.get("class")] <= most:
             for leaf in part_leaves:
                 leaf.unwanted = True
+
+
+def _has_text_before_comments(leaves: list[Leaf]) -> bool:
+    """Whether comments can be what readers say: they say it below a text. What comes first on a page, as in the documentation of a
+    program, is the author's comment."""
+    first = next((leaf for leaf in leaves if leaf.kept and len(leaf.key) >= SOLID and not leaf.role & Role.FRAME), None)
+    return first is None or not first.role & Role.COMMENT
 
 
 def _mark_leading_elsewhere(body: HtmlElement, leaves: list[Leaf]) -> None:

@@ -100,9 +100,9 @@ class WorkerPool:
         return worker.call(function, args, timeout)  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=1)
-def _pool_of(process_id: int) -> WorkerPool:
-    pool = WorkerPool(max(2, os.cpu_count() or 1), first=_read_a_page)
+@lru_cache(maxsize=2)
+def _pool_of(process_id: int, light: bool = False) -> WorkerPool:
+    pool = WorkerPool(2) if light else WorkerPool(max(2, os.cpu_count() or 1), first=_read_a_page)
     # A fork inherits the handler, but must leave its parent's workers alone.
     atexit.register(lambda: pool.close() if os.getpid() == process_id else None)
     return pool
@@ -112,6 +112,12 @@ def shared_pool() -> WorkerPool:
     """The pool of this process, with one worker for each CPU, at least 2, and half as many for slow calls."""
     # By process: a fork must not use its parent's workers.
     return _pool_of(os.getpid())
+
+
+def light_pool() -> WorkerPool:
+    """Two workers of this process for work that needs none of the libraries that read pages, so that they start in less than half a
+    second."""
+    return _pool_of(os.getpid(), light=True)
 
 
 def _read_a_page() -> None:

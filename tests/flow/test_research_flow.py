@@ -172,7 +172,7 @@ def test_stream_over_http(served: Served) -> None:
 
 async def test_every_stage_can_be_called_by_itself(served: Served) -> None:
     understanding = await one(served, "/understand", UnderstandRequest(question=QUESTION), Understanding)
-    assert understanding.criteria == ["definitive", "strict"] and understanding.mode == "model"
+    assert understanding.criteria == ["definitive", "attribution", "strict"] and understanding.mode == "model"
     decision = await one(served, "/decide", DecideRequest(question=QUESTION, allowed_actions=["search"]), Decision)
     assert decision.decided_by == "model" and decision.queries == ["scale page readers"]
     queries = DocList[SearchQuery]([SearchQuery(text="scaling page readers")])

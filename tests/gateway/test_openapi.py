@@ -23,6 +23,8 @@ from schemas.errors import ERRORS
 from tests.gateway.flow_process import free_port_settings
 from tests.gateway.page.page_flow import start_flow, stop_flow
 from tests.scripted.five_steps import add_session, reply
+from tests.scripted.llm import schema_name
+from tests.scripted.replies import Json
 from tests.scripted.server import ScriptedServer
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(170)]
@@ -33,6 +35,18 @@ CODES = {error.code for error in ERRORS.values()}
 LEGITIMATE = {502, 503, 504}
 """What the fuzz may make fail is outside: a page that does not exist, a model that refuses a prompt, an allowance of no time."""
 JSON = {"content-type": "application/json"}
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "DecompositionOutput": {"think": "Two stages.", "questions": ["How are page readers scaled?", "How are rankers scaled?"]},
+    "OutlineOutput": {
+        "think": "Two parts.",
+        "title": "Scaling",
+        "sections": [{"heading": name, "brief": "What it says.", "evidence": ["e1"]} for name in ("Replicas", "Ports")],
+    },
+    "DigestOutput": {"think": "It says so.", "findings": ["Page readers scale by their number of replicas [e1]."]},
+    "SynthesisOutput": {"think": "One source.", "agreements": [], "conflicts": [], "gaps": ["How many replicas are enough?"]},
+    "EntailmentOutput": {"statements": [{"number": 1, "verdict": "supported", "evidence": ["e1"], "reason": ""}], "pairs": []},
+}
+"""What the model gives beside the outputs of the session."""
 EVENT_STREAM = {**JSON, "accept": "application/json, text/event-stream"}
 
 
@@ -42,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer(record=False) as upstream:
         add_session(upstream)
-        upstream.llm.script(reply)
+        upstream.llm.script(lambda request: Json(OUTPUTS[name]) if (name := schema_name(request)) in OUTPUTS else reply(request))
         environment = free_port_settings() | {
             "PATH": os.environ["PATH"], "HOME": str(home), "DEEPSEARCH_HOME": str(home), "DRAIN_SECONDS": "2",
             "OPENAI_BASE_URL": upstream.llm_url, "OPENAI_API_KEY": "sk", "LLM_MODEL": "scripted", "USE_DUCKDUCKGO": "false",
@@ -104,7 +118,15 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
     paths = document["paths"]
     assert set(STAGES) <= set(paths)
-    assert {"/v1/research", "/v1/chat/completions", "/v1/responses", "/v1/models", "/health/ready", "/metrics"} <= set(paths)
+    assert {
+        "/v1/research",
+        "/v1/research/{run_id}/outline",
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/models",
+        "/health/ready",
+        "/metrics",
+    } <= set(paths)
     tags = {tag["name"] for tag in document["tags"]}
     for method, path, operation in operations(document):
         assert operation["summary"] and "Endpoint" not in operation["summary"], path
@@ -112,6 +134,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         if path not in ("/health/live", "/health/ready"):
             assert {"400", "401", "413", "429"} <= set(operation["responses"]), (method, path)
     assert {"404", "422", "503"} <= set(paths["/research"]["post"]["responses"])
+    assert {"404", "409", "422"} <= set(paths["/v1/research/{run_id}/outline"]["post"]["responses"])
     assert "noqa" not in json.dumps(document) and "BaseDoc" not in json.dumps(document)
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
@@ -120,6 +143,13 @@ def test_fields_say_what_they_mean_and_what_fits(document: dict[str, Any]) -> No
     fields = document["components"]["schemas"]["ResearchRequest"]["properties"]
     assert fields["max_attempts"]["description"].startswith("How often an answer may fail one criterion")
     assert {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1} in fields["budget_tokens"]["anyOf"]
+    assert fields["team_size"]["description"].startswith("How many researchers share the question")
+    assert {"mode", "words", "plan_first", "citations", "allow_guess", "polish"} <= fields.keys()
+    chat = document["components"]["schemas"]["ChatRequest"]["properties"]
+    assert {"mode", "words", "plan_first", "team_size", "citations", "allow_guess", "polish"} <= chat.keys()
+    view = document["components"]["schemas"]["RunView"]["properties"]
+    assert view["outline"]["description"].startswith("The outline that a run in state") and view["answer"]["description"]
+    assert view.keys() == {"run", "answer", "code", "message", "outline"}
     query = {parameter["name"] for parameter in document["paths"]["/research/stream"]["get"]["parameters"]}
     assert {"question", "reasoning_effort", "budget_tokens"} <= query and "messages" not in query
 
@@ -309,7 +339,7 @@ def test_every_method_on_every_route_is_answered(http: httpx.Client, document: d
     for path, methods in document["paths"].items():
         if method.lower() in methods:
             continue  # fuzzed above
-        response = http.request(method, path.format(run_id="r", page_id="p", name="n"))
+        response = http.request(method, path.format(run_id="r", page_id="p", name="n", ending="md"))
         assert response.status_code in (200, 404, 405), (method, path, response.text)
         check_answer(response)
 

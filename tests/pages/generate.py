@@ -1,10 +1,12 @@
-"""Write every page and its label anew: `python tests/pages/generate.py` with the tools that README.md names."""
+"""Write every page and its label anew: `python tests/pages/generate.py` with the tools that README.md names, or only the pages named
+after it."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,31 +58,48 @@ def write(name: str, markup: str, label: dict[str, Any]) -> None:
     (HERE / "labels" / f"{name}.json").write_text(json.dumps(label, ensure_ascii=False, indent=1) + "\n")
 
 
+def label_of_posts(beginnings: bool) -> dict[str, Any]:
+    """What a page of `tools.POSTS` says: their titles, and either all of them or their first paragraphs."""
+    labels = [label_of(name) for name in tools.POSTS]
+    if beginnings:
+        return {"text": "\n".join(f"{label['optional']}\n{label['text'].partition(chr(10))[0]}" for label in labels), "optional": ""}
+    whole = {"text": "\n".join(f"{label['optional']}\n{label['text']}" for label in labels), "optional": ""}
+    return whole | {part: [one for label in labels for one in label[part]] for part in ("code", "rows", "links")}
+
+
 def main() -> None:
+    wanted = set(sys.argv[1:])
     for folder in ("html", "labels"):
         (HERE / folder).mkdir(exist_ok=True)
-        for old in (HERE / folder).iterdir():
+        for old in [] if wanted else (HERE / folder).iterdir():
             old.unlink()
     for name, page in tools.PAGES.items():
+        if wanted and name not in wanted:
+            continue
         with tempfile.TemporaryDirectory() as work:
-            markup = page["make"](Path(work), *page["arguments"])  # type: ignore[operator]
+            markup = page["make"](Path(work), *page["arguments"]).replace(work, "/srv")  # type: ignore[operator]
         label = {"kind": page["kind"], "language": page["language"], "text": "", "optional": "", "code": [], "rows": [], "links": []}
         if page["source"]:
             label |= label_of(str(page["source"]))
         elif name == "mhonarc":
             label |= {"text": tools.MESSAGES[1][3], "optional": tools.MESSAGES[1][2]}
+        elif name in ("jekyll-index", "hexo-index"):
+            label |= label_of_posts(beginnings=name == "jekyll-index")
+            label["optional"] = "Posts " + "2025 05 01 02 03 Apr Chronicle river people " * 3
         else:
             label |= {
                 "text": tools.code_text(),
-                "optional": " ".join(f"{f[0]} {f[1]} {f[2]}" for f in tools.CODE["functions"]) + " double float f64 barge" * 9,
+                "optional": " ".join(f"{f[0]} {f[1]} {f[2]}" for f in tools.CODE["functions"]) + " double float f64 number real barge" * 9,
             }
-        if name in ("groff", "man2html"):
+        if name in ("groff", "man2html", "mandoc"):
             label["links"] = []  # a manual page has none
         if name == "groff":
             label["rows"] = []  # groff draws tables as pictures
         write(name, markup, label)
         print(name)
     for name, site in sites.pages().items():
+        if wanted and name not in wanted:
+            continue
         markup = sites.ENVIRONMENT.get_template(site["template"]).render(**site["values"])
         label = {"kind": site["kind"], "language": site["language"], "text": "", "optional": "", "code": [], "rows": [], "links": []}
         if "source" in site:

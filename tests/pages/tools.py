@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (texts and templates)
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,161 @@ def pandoc_page(work: Path, name: str, language: str) -> str:
     return pandoc(name, "html5", "-s", "--toc", "-M", f"lang={language}", "-M", f"pagetitle={name}")
 
 
+def npm(work: Path, *packages: str) -> Path:
+    """The folder of the commands of npm packages, installed in `work`."""
+    if not (work / "package.json").exists():
+        (work / "package.json").write_text('{"private": true}')
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", *packages, cwd=work)
+    return work / "node_modules" / ".bin"
+
+
+def texinfo(work: Path, name: str) -> str:
+    (work / "t.texi").write_text(pandoc(name, "texinfo", "-s"))
+    run("makeinfo", "--html", "--no-split", "-o", "out.html", "t.texi", cwd=work)
+    return (work / "out.html").read_text()
+
+
+def mandoc(work: Path, name: str) -> str:
+    return run("mandoc", "-T", "html", "-O", "style=style.css,toc", cwd=work, text=pandoc(name, "man", "-s", "-M", f"title={name}"))
+
+
+def latexml(work: Path, name: str) -> str:
+    (work / "t.tex").write_text(_latex(name))
+    run("latexml", "--quiet", "--dest=t.xml", "t.tex", cwd=work)
+    run("latexmlpost", "--quiet", "--dest=t.html", "--format=html5", "t.xml", cwd=work)
+    return (work / "t.html").read_text()
+
+
+def hevea(work: Path, name: str) -> str:
+    (work / "t.tex").write_text(_latex(name))
+    run("hevea", "-fix", "-O", "t.tex", cwd=work)
+    return (work / "t.html").read_text()
+
+
+def _latex(name: str) -> str:
+    head, _, body = (SOURCES / f"{name}.md").read_text().partition("\n")
+    text = run("pandoc", "-f", "gfm", "-t", "latex", "--shift-heading-level-by=-1", "--no-highlight", cwd=SOURCES, text=body)
+    # Tables as both tools know them; pandoc's own need packages of a full TeX.
+    text = re.sub(r"\\(toprule|midrule|bottomrule)(\\noalign\{\})?", r"\\hline", text)
+    text = re.sub(r"\\endhead|\\endlastfoot|\\endfirsthead|\\noalign\{\}", "", text)
+    text = re.sub(r"\\begin\{longtable\}\[\]\{@\{\}(\w+)@\{\}\}", r"\\begin{tabular}{\1}", text).replace(
+        r"\end{longtable}", r"\end{tabular}"
+    )
+    text = text.replace(r"\tightlist", "")
+    return (
+        "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{hyperref}\n\\title{" + head[2:] + "}\n\\author{Nora Blume}\n"
+        "\\begin{document}\n\\maketitle\n" + text + "\\end{document}\n"
+    )
+
+
+POSTS = ["essay", "wiki", "reedsmith"]
+
+
+def jekyll(work: Path, name: str, language: str) -> str:
+    _jekyll(work, [name, "essay", "wiki"], language)
+    return next((work / "_site").glob(f"**/{name}.html")).read_text()
+
+
+def jekyll_index(work: Path) -> str:
+    _jekyll(work, POSTS, "en")
+    return (work / "_site" / "index.html").read_text()
+
+
+def _jekyll(work: Path, names: list[str], language: str) -> None:
+    (work / "_posts").mkdir()
+    for day, name in enumerate(dict.fromkeys(names), 1):
+        head, _, body = (SOURCES / f"{name}.md").read_text().partition("\n")
+        (work / "_posts" / f"2025-04-0{day}-{name}.md").write_text(
+            f'---\nlayout: post\ntitle: "{head[2:]}"\nauthor: Nora Blume\n---\n{body}'
+        )
+    (work / "index.md").write_text("---\nlayout: home\n---\n")
+    (work / "about.md").write_text("---\nlayout: page\ntitle: About\n---\nAbout us.\n")
+    (work / "_config.yml").write_text(
+        f"title: The Weekly Ferry\nlang: {language}\nurl: https://ferry.example\ntheme: minima\nshow_excerpts: true\nemail: post@ferry.example\n"
+        "description: News from both banks of the river.\nplugins: [jekyll-feed, jekyll-seo-tag]\n"
+    )
+    run("jekyll", "build", "--quiet", cwd=work)
+
+
+def hexo(work: Path, name: str, language: str) -> str:
+    _hexo(work, [name, "essay", "wiki"], language)
+    return (work / "public" / name / "index.html").read_text()
+
+
+def hexo_index(work: Path) -> str:
+    _hexo(work, POSTS, "en")
+    return (work / "public" / "index.html").read_text()
+
+
+def _hexo(work: Path, names: list[str], language: str) -> None:
+    posts = work / "source" / "_posts"
+    posts.mkdir(parents=True)
+    for day, name in enumerate(dict.fromkeys(names), 1):
+        head, _, body = (SOURCES / f"{name}.md").read_text().partition("\n")
+        (posts / f"{name}.md").write_text(
+            f'---\ntitle: "{head[2:]}"\ndate: 2025-05-0{day} 10:00:00\ntags: [river, people]\ncategories: [Chronicle]\n---\n{body}'
+        )
+    (work / "package.json").write_text('{"private": true, "hexo": {"version": "7"}}')
+    (work / "_config.yml").write_text(
+        f"title: The Weekly Ferry\nauthor: Nora Blume\nlanguage: {language}\nurl: https://ferry.example\npermalink: :title/\ntheme: landscape\n"
+    )
+    tools = npm(
+        work, "hexo@7", "hexo-theme-landscape@1", "hexo-renderer-ejs@2", "hexo-renderer-marked@6", "hexo-renderer-stylus@3",
+        "hexo-generator-index@4", "hexo-generator-archive@2", "hexo-generator-tag@2", "hexo-generator-category@2",
+    )  # fmt: skip
+    run(tools / "hexo", "generate", "--silent", cwd=work)
+
+
+def honkit(work: Path, name: str, language: str) -> str:
+    others = ["manual", "tidewatch"]
+    for page in [*others, name]:
+        shutil.copy(SOURCES / f"{page}.md", work / f"{page}.md")
+    (work / "README.md").write_text("# Handbook\n\nWelcome.\n")
+    (work / "SUMMARY.md").write_text("# Summary\n\n" + "".join(f"* [{page.title()}]({page}.md)\n" for page in [*others, name]))
+    (work / "book.json").write_text(f'{{"title": "Handbook", "language": "{language}"}}')
+    run(npm(work, "honkit@6") / "honkit", "build", ".", "out", cwd=work)
+    return (work / "out" / f"{name}.html").read_text()
+
+
+def vitepress(work: Path, name: str, language: str) -> str:
+    docs = work / "docs"
+    shutil.copytree(SOURCES, docs)
+    (docs / "index.md").write_text("# Handbook\n\nWelcome.\n")
+    (docs / ".vitepress").mkdir()
+    items = ",".join(f"{{text: '{page.stem.title()}', link: '/{page.stem}'}}" for page in sorted(SOURCES.glob("*.md")))
+    (docs / ".vitepress" / "config.mjs").write_text(
+        f"export default {{lang: '{language}', title: 'Handbook', ignoreDeadLinks: true, themeConfig: {{"
+        f"nav: [{{text: 'Guide', link: '/manual'}}, {{text: 'Options', link: '/tidewatch'}}], sidebar: [{{text: 'Chapters', items: [{items}]}}],"
+        "editLink: {pattern: 'https://code.example/handbook/edit/main/:path'}, footer: {message: 'Released under a free licence.',"
+        " copyright: 'Copyright 2025 The Handbook Team'}, socialLinks: [{icon: 'github', link: 'https://code.example/handbook'}]}}\n"
+    )
+    run(npm(work, "vitepress@1") / "vitepress", "build", "docs", cwd=work)
+    return (docs / ".vitepress" / "dist" / f"{name}.html").read_text()
+
+
+def starlight(work: Path, name: str, language: str) -> str:
+    docs = work / "src" / "content" / "docs"
+    docs.mkdir(parents=True)
+    for page in ("manual", "tidewatch", name):
+        head, _, body = (SOURCES / f"{page}.md").read_text().partition("\n")
+        (docs / f"{page}.md").write_text(f'---\ntitle: "{head[2:]}"\n---\n{body}')
+    (docs / "index.md").write_text("---\ntitle: Handbook\n---\nWelcome.\n")
+    (work / "src" / "content.config.ts").write_text(
+        "import { defineCollection } from 'astro:content';\nimport { docsLoader } from '@astrojs/starlight/loaders';\n"
+        "import { docsSchema } from '@astrojs/starlight/schema';\n"
+        "export const collections = { docs: defineCollection({ loader: docsLoader(), schema: docsSchema() }) };\n"
+    )
+    (work / "astro.config.mjs").write_text(
+        "import { defineConfig } from 'astro/config';\nimport starlight from '@astrojs/starlight';\n"
+        f"export default defineConfig({{ site: 'https://handbook.example', integrations: [starlight({{ title: 'Handbook', pagefind: false,\n"
+        f"  locales: {{ root: {{ label: '{language}', lang: '{language}' }} }}, editLink: {{ baseUrl: 'https://code.example/handbook/' }} }})] }});\n"
+    )
+    tools = npm(work, "astro@5", "@astrojs/starlight@0.34", "sharp")
+    run(tools / "astro", "telemetry", "disable", cwd=work)
+    run(tools / "astro", "build", cwd=work)
+    return (work / "dist" / name / "index.html").read_text()
+
+
 CODE = {
     "summary": "Computes the draught of a barge from its load.",
     "detail": "A barge sinks until it displaces as much water as it weighs. The hull is taken to be a box, which is exact for the flat barges of the canal and four per cent too low for pointed ones.",
@@ -201,6 +357,132 @@ def pydoc(work: Path) -> str:
     return (work / "barge.html").read_text().replace(str(work), "/srv")
 
 
+def _script(work: Path, form: str, file: str, head: str, foot: str = "") -> None:
+    """A program in which every function is written by `form`, with its comment."""
+    names = ("name", "argument", "brief", "about", "result")
+    body = "".join(form.format(**dict(zip(names, function, strict=True))) for function in CODE["functions"])
+    (work / file).write_text(head.format(summary=CODE["summary"], detail=CODE["detail"]) + body + foot)
+
+
+def pod2html(work: Path) -> str:
+    form = "=head2 {name}({argument})\n\n{brief}\n\n=over\n\n=item {argument}\n\n{about}\n\n=item returns\n\n{result}\n\n=back\n\n=cut\n\nsub {name} {{ 0 }}\n\n"
+    _script(
+        work,
+        form,
+        "Barge.pm",
+        "package Canal::Barge;\n\n=head1 NAME\n\nCanal::Barge - {summary}\n\n=head1 DESCRIPTION\n\n{detail}\n\n=head1 FUNCTIONS\n\n=cut\n\n",
+        "1;\n",
+    )
+    return run("pod2html", "--infile=Barge.pm", "--title=Canal::Barge", cwd=work)
+
+
+RUBY = "# {summary}\n#\n# {detail}\nclass Barge\n"
+
+
+def rdoc(work: Path) -> str:
+    _script(
+        work,
+        "  # {brief}\n  #\n  # +{argument}+:: {about}\n  #\n  # {result}\n  def {name}({argument}); end\n\n",
+        "barge.rb",
+        RUBY,
+        "end\n",
+    )
+    run("rdoc", "-q", "-o", "out", "barge.rb", cwd=work)
+    return (work / "out" / "Barge.html").read_text()
+
+
+def yard(work: Path) -> str:
+    form = "  # {brief}\n  # @param {argument} [Float] {about}\n  # @return [Float] {result}\n  def {name}({argument}); end\n\n"
+    _script(work, form, "barge.rb", RUBY, "end\n")
+    run("yard", "doc", "-q", "-o", "out", "barge.rb", cwd=work)
+    return (work / "out" / "Barge.html").read_text()
+
+
+def rustdoc(work: Path) -> str:
+    form = "    /// {brief}\n    ///\n    /// - `{argument}`: {about}\n    ///\n    /// {result}\n    fn {name}(&self, {argument}: f64) -> f64;\n\n"
+    _script(work, form, "canal.rs", "/// {summary}\n///\n/// {detail}\npub trait Barge {{\n", "}\n")
+    run("rustdoc", "--crate-name", "canal", "-o", "out", "canal.rs", cwd=work)
+    return (work / "out" / "canal" / "trait.Barge.html").read_text()
+
+
+SCRIPT = "  /**\n   * {{brief}}\n   * @param {}{{argument}} {{about}}\n   * @returns {}{{result}}\n   */\n  {{name}}({{argument}}{}) {{{{ return 0; }}}}\n\n"
+CLASS = "/**\n * {summary}\n *\n * {detail}\n */\n"
+
+
+def jsdoc(work: Path) -> str:
+    _script(work, SCRIPT.format("{{number}} ", "{{number}} ", ""), "barge.js", CLASS + "class Barge {{\n", "}\n")
+    run(npm(work, "jsdoc@4") / "jsdoc", "-d", "out", "barge.js", cwd=work)
+    return (work / "out" / "Barge.html").read_text()
+
+
+def documentation_js(work: Path) -> str:
+    _script(work, SCRIPT.format("{{number}} ", "{{number}} ", ""), "barge.js", CLASS + "export class Barge {{\n", "}\n")
+    run(
+        npm(work, "documentation@14") / "documentation", "build", "barge.js", "-f", "html", "-o", "out", "--project-name", "canal", cwd=work
+    )
+    return (work / "out" / "index.html").read_text()
+
+
+def typedoc(work: Path) -> str:
+    _script(work, SCRIPT.format("", "", ": number"), "barge.ts", CLASS + "export class Barge {{\n", "}\n")
+    (work / "tsconfig.json").write_text('{"files": ["barge.ts"]}')
+    tools = npm(work, "typedoc@0.28", "typescript@5")
+    run(tools / "typedoc", "--out", "out", "--name", "canal", "--disableSources", "--disableGit", "barge.ts", cwd=work)
+    return (work / "out" / "classes" / "Barge.html").read_text()
+
+
+def redoc(work: Path) -> str:
+    paths = {
+        f"/barges/{{id}}/{name}": {
+            "get": {
+                "summary": name, "operationId": name, "description": brief,
+                "parameters": [{"name": argument, "in": "query", "required": True, "description": about, "schema": {"type": "number"}}],
+                "responses": {"200": {"description": result}},
+            }
+        }
+        for name, argument, brief, about, result in CODE["functions"]
+    }  # fmt: skip
+    api = {
+        "openapi": "3.0.0",
+        "info": {"title": "Canal", "version": "2.1", "description": f"{CODE['summary']}\n\n{CODE['detail']}"},
+        "paths": paths,
+    }
+    (work / "api.json").write_text(json.dumps(api))
+    run(npm(work, "redoc-cli@0.13") / "redoc-cli", "build", "api.json", "-o", "out.html", cwd=work)
+    return (work / "out.html").read_text()
+
+
+def ldoc(work: Path) -> str:
+    form = "--- {brief}\n-- @number {argument} {about}\n-- @treturn number {result}\nfunction barge.{name}({argument}) end\n\n"
+    _script(work, form, "barge.lua", "--- {summary}\n-- {detail}\n-- @module barge\nlocal barge = {{}}\n\n", "return barge\n")
+    run("ldoc", "-q", "-d", "out", "-p", "canal", "barge.lua", cwd=work)
+    return (work / "out" / "index.html").read_text()
+
+
+def naturaldocs(work: Path) -> str:
+    for folder in ("code", "out", "project"):
+        (work / folder).mkdir()
+    form = "/* Function: {name}\n *\n * {brief}\n *\n * Parameters:\n *   {argument} - {about}\n *\n * Returns:\n *   {result}\n */\ndouble {name}(double {argument});\n\n"
+    _script(work, form, "code/barge.h", "/* File: Barge\n *\n * {summary}\n *\n * {detail}\n */\n\n")
+    run("naturaldocs", "-q", "-i", "code", "-o", "HTML", "out", "-p", "project", cwd=work)
+    return (work / "out" / "files" / "barge-h.html").read_text()
+
+
+def pydoctor(work: Path) -> str:
+    _python(work)
+    run("pydoctor", "--quiet", "--docformat=plaintext", "--html-output=out", "barge.py", cwd=work)
+    return (work / "out" / "barge.html").read_text()
+
+
+def ford(work: Path) -> str:
+    form = "  function {name}({argument}) result(value)\n    !! {brief}\n    real, intent(in) :: {argument} !! {about}\n    real :: value !! {result}\n    value = 0\n  end function\n\n"
+    (work / "src").mkdir()
+    _script(work, form, "src/barge.f90", "module barge\n  !! {summary}\n  !!\n  !! {detail}\n  implicit none\ncontains\n", "end module\n")
+    (work / "ford.md").write_text("---\nproject: Canal\nsrc_dir: src\noutput_dir: out\ngraph: false\nsearch: false\n---\nBarges.\n")
+    run("ford", "-q", "ford.md", cwd=work)
+    return (work / "out" / "module" / "barge.html").read_text()
+
+
 def code_text() -> str:
     return "\n".join([CODE["summary"], CODE["detail"], *(part for f in CODE["functions"] for part in f[2:])])
 
@@ -253,5 +535,28 @@ PAGES: dict[str, dict[str, object]] = {
     "javadoc": from_source("documentation", "en", "", javadoc),
     "pdoc": from_source("documentation", "en", "", pdoc),
     "pydoc": from_source("documentation", "en", "", pydoc),
+    "texinfo": from_source("documentation", "en", "tidewatch", texinfo, "tidewatch"),
+    "mandoc": from_source("documentation", "en", "manual", mandoc, "manual"),
+    "latexml": from_source("article", "en", "tidewatch", latexml, "tidewatch"),
+    "hevea": from_source("article", "en", "manual", hevea, "manual"),
+    "jekyll": from_source("article", "de", "de", jekyll, "de", "de"),
+    "jekyll-index": from_source("listing", "en", "", jekyll_index),
+    "hexo": from_source("article", "zh", "zh", hexo, "zh", "zh-CN"),
+    "hexo-index": from_source("listing", "en", "", hexo_index),
+    "honkit": from_source("documentation", "fr", "fr", honkit, "fr", "fr"),
+    "vitepress": from_source("documentation", "ja", "ja", vitepress, "ja", "ja"),
+    "starlight": from_source("documentation", "en", "manual", starlight, "manual", "en"),
+    "pod2html": from_source("documentation", "en", "", pod2html),
+    "rdoc": from_source("documentation", "en", "", rdoc),
+    "yard": from_source("documentation", "en", "", yard),
+    "rustdoc": from_source("documentation", "en", "", rustdoc),
+    "jsdoc": from_source("documentation", "en", "", jsdoc),
+    "documentation-js": from_source("documentation", "en", "", documentation_js),
+    "typedoc": from_source("documentation", "en", "", typedoc),
+    "redoc": from_source("documentation", "en", "", redoc),
+    "ldoc": from_source("documentation", "en", "", ldoc),
+    "naturaldocs": from_source("documentation", "en", "", naturaldocs),
+    "pydoctor": from_source("documentation", "en", "", pydoctor),
+    "ford": from_source("documentation", "en", "", ford),
     "mhonarc": from_source("forum", "en", "", mhonarc),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.scripted.llm import schema_name
+from tests.scripted.llm import schema_name, text_of
 from tests.scripted.replies import Json, Reply, Status, Text
 from tests.scripted.server import ScriptedServer
 
@@ -36,7 +36,8 @@ def reply(request: Any) -> Reply:
     if name == "":
         return Text("Page readers scale by their number of replicas [e1].")
     if name == "DecisionOutput":
-        return Json(_decision(request["messages"][-1]["content"]))
+        prompts = [text_of(message) for message in request["messages"]]
+        return Json(_decision(next(prompt for prompt in reversed(prompts) if _STEP.search(prompt))))  # a complaint may follow it
     return Json(_FIXED[name]) if name in _FIXED else Status(400, {"error": {"message": f"nothing is scripted for {name}"}})
 
 

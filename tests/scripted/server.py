@@ -84,6 +84,11 @@ class ScriptedServer:
         """How many clients went away before their response was complete."""
         return self._streams_lost
 
+    @property
+    def under_way(self) -> int:
+        """How many requests wait for their response to be complete."""
+        return sum(connection._busy for connection in list(self._connections))
+
     def add_page(self, url: str, title: str, text: str, **details: Any) -> None:
         """Make a page that the search finds and the reader reads; see `ScriptedReader.add`."""
         self.search.pages.append((url, title, text))
@@ -102,6 +107,11 @@ class ScriptedServer:
         """Block until `count` clients went away before their response was complete; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._streams_lost >= count, timeout)
+
+    def wait_until_idle(self, timeout: float = 5.0) -> bool:
+        """Block until no request waits for its response; False after `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self.under_way, timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -157,6 +167,10 @@ class ScriptedServer:
         if path.startswith("/reader"):
             return self.reader, request, self.reader.reply(request)
         return self.llm, request, Status(404, {"error": {"message": f"nothing is served at {path}"}})
+
+    def _answered(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _lost(self) -> None:
         with self._changed:
@@ -259,6 +273,7 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         self._busy = False
+        self._server._answered()
 
 
 Handler = Callable[[Any], Reply]

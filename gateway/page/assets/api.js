@@ -84,7 +84,16 @@ export const begin = (question) => json("/v1/research", { method: "POST", body: 
 export const runs = (limit = 30) => json(`/v1/research?limit=${limit}`).then((list) => list.runs);
 export const report = (run, signal) => json(of(run), { signal });
 export const cancel = (run) => json(of(run), { method: "DELETE" });
+export const approve = (run, outline) => json(`${of(run)}/outline`, { method: "POST", body: outline });
+export const answerAddress = (run, format) => `${of(run)}/answer?format=${format}`;
 export const page = (run, id) => json(`${of(run)}/pages/${encodeURIComponent(id)}`);
+
+/** The finished answer as a file: `{content, name}`. */
+export async function download(run, format) {
+  const response = await request(answerAddress(run, format), { headers: { Accept: "*/*" } });
+  const name = /filename="([^"/\\]+)"/u.exec(response.headers.get("content-disposition") ?? "")?.[1];
+  return { content: await response.blob(), name: name ?? `deepsearch-${run}.${{ markdown: "md", text: "txt" }[format] ?? format}` };
+}
 
 /**
  * Go on with an interrupted run. Resolves when it is under way; it goes on as long as the connection that `signal` ends.

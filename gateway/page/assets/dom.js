@@ -11,7 +11,7 @@ export function h(tag, properties = {}, ...children) {
     else if (name === "data") for (const [key, entry] of Object.entries(value)) element.dataset[key] = entry;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return element;
 }
 
@@ -33,6 +33,15 @@ const PATHS = {
   light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2.500v2M12 19.500v2M2.500 12h2M19.500 12h2M5.300 5.300l1.400 1.400M17.300 17.300l1.400 1.400M18.700 5.300l-1.400 1.400M6.700 17.300l-1.400 1.400",
   dark: "M20 14.500A8 8 0 0 1 9.500 4a8 8 0 1 0 10.500 10.500z",
   plus: "M12 5v14M5 12h14",
+  partly: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 4v16M14.500 6.500v11M17 8v8",
+  question: "M7.500 8.500a4.500 4.500 0 1 1 6.800 3.900c-1.500.9-2.300 1.800-2.300 3.600M12 20.500v.01",
+  up: "M12 19V5M6 11l6-6 6 6",
+  down: "M12 5v14M6 13l6 6 6-6",
+  team: "M9 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM3.500 19c.4-3.500 2.500-5.500 5.500-5.500s5.100 2 5.500 5.500M16 6a2.500 2.500 0 0 1 0 5M17 13.800c2 .6 3.200 2.300 3.500 4.700",
+  notes: "M6 3h9l4 4v14H6zM9 9h5M9 13h7M9 17h7",
+  outline: "M5 6h.01M9 6h11M9 12h.01M13 12h7M9 18h.01M13 18h7",
+  writing: "M4 20h16M5 15.500 15.500 5l3 3L8 18.500H5z",
+  checking: "M4 7l2 2 3-4M4 16l2 2 3-4M12 7h8M12 16h8",
   plan: "M5 6h14M5 12h14M5 18h9",
 };
 
@@ -49,4 +58,11 @@ export function icon(name) {
 /** A button with a word, and perhaps an icon before it. */
 export function button(label, listener, { image = null, kind = "", ...properties } = {}) {
   return h("button", { type: "button", class: `button ${kind}`.trim(), on: { click: listener }, ...properties }, image && icon(image), h("span", {}, label));
+}
+
+/** A click that means this page, not a new tab. */
+export function follow(event, go) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  go();
 }

@@ -1,7 +1,7 @@
 // The list of kept runs.
 
 import * as api from "./api.js";
-import { h } from "./dom.js";
+import { follow, h } from "./dom.js";
 import { ago, duration, t } from "./language.js";
 import { line } from "./text.js";
 import { stopReason } from "./answer.js";
@@ -29,11 +29,4 @@ export async function fillHistory(list, open) {
 function describe(run) {
   const how = run.state === "finished" && run.stop_reason && run.stop_reason !== "answered" ? stopReason(run.stop_reason) : t(`run.${run.state}`);
   return run.state === "running" ? how : `${how} · ${duration(run.seconds)}`;
-}
-
-/** A click that means this page, not a new tab. */
-export function follow(event, go) {
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  go();
 }

@@ -1,11 +1,31 @@
-// The languages of the page. Each is one file in translations/; a word that one lacks is taken from English.
+// The languages of the page. Each is one file in translations/, complete; only the one that is shown is loaded.
 
-export const LANGUAGES = { en: "English", zh: "中文", de: "Deutsch" };
+export const LANGUAGES = {
+  ar: "العربية",
+  de: "Deutsch",
+  en: "English",
+  es: "Español",
+  fr: "Français",
+  it: "Italiano",
+  ja: "日本語",
+  ko: "한국어",
+  nl: "Nederlands",
+  pt: "Português",
+  ru: "Русский",
+  zh: "简体中文",
+  "zh-TW": "繁體中文",
+};
 const KEPT = "deepsearch.language";
 
 let words = {};
-let english = {};
 export let language = "en";
+
+/** Which of the languages is meant by `code`, or undefined. */
+export function known(code) {
+  const [first, ...rest] = code.toLowerCase().split("-");
+  if (first === "zh" && (rest.includes("hant") || (!rest.includes("hans") && rest.some((part) => ["tw", "hk", "mo"].includes(part))))) return "zh-TW";
+  return first in LANGUAGES ? first : undefined;
+}
 
 /** The language that was chosen, or else the first of the browser's that there is. */
 export function preferred() {
@@ -15,19 +35,17 @@ export function preferred() {
   } catch {
     // storage is forbidden
   }
-  const wanted = [kept, ...(navigator.languages ?? [])].filter(Boolean).map((code) => code.toLowerCase().split("-")[0]);
-  return wanted.find((code) => code in LANGUAGES) ?? "en";
+  return [kept, ...(navigator.languages ?? [])].filter(Boolean).map(known).find(Boolean) ?? "en";
 }
 
 /** How numbers and dates are written: as the browser is set up for this language. */
-const locale = () => (navigator.languages ?? []).find((code) => code.toLowerCase().split("-")[0] === language) ?? language;
+const locale = () => (navigator.languages ?? []).find((code) => known(code) === language) ?? language;
 
 /** Load a language and make it the page's. */
 export async function use(code, { remember = false } = {}) {
-  const load = async (name) => (await fetch(`/assets/translations/${name}.json`)).json();
-  [words, english] = await Promise.all([load(code), code === "en" ? {} : load("en")]);
+  words = await (await fetch(`/assets/translations/${code}.json`)).json();
   language = code;
-  document.documentElement.lang = code === "zh" ? "zh-Hans" : code;
+  document.documentElement.lang = { zh: "zh-Hans", "zh-TW": "zh-Hant" }[code] ?? code;
   document.documentElement.dir = words["direction"] ?? "ltr";
   if (remember) {
     try {
@@ -41,7 +59,7 @@ export async function use(code, { remember = false } = {}) {
 /** The words for `key`, with `{name}` replaced by the values. With a `count`, its plural form is chosen (`key.one`, `key.other`). */
 export function t(key, values = {}) {
   const forms = "count" in values ? [`${key}.${new Intl.PluralRules(language).select(values.count)}`, `${key}.other`, key] : [key];
-  const found = forms.map((form) => words[form] ?? english[form]).find((text) => text !== undefined) ?? key;
+  const found = forms.map((form) => words[form]).find((text) => text !== undefined) ?? key;
   return found.replace(/\{(\w+)\}/gu, (whole, name) => {
     if (!(name in values)) return whole;
     return typeof values[name] === "number" ? number(values[name]) : values[name];
@@ -49,7 +67,13 @@ export function t(key, values = {}) {
 }
 
 /** Whether there are words for `key`. */
-export const has = (key) => key in words || key in english;
+export const has = (key) => key in words;
+
+/** A share between 0 and 1 as `87%`. */
+export const percent = (share) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(share);
+
+/** Things one after the other, with commas as they are written here. */
+export const list = (items) => items.join(t("comma"));
 
 /** A number as it is written here; large ones short when `compact`. */
 export function number(value, { compact = false, ...options } = {}) {

@@ -2,8 +2,8 @@
 
 import * as api from "./api.js";
 import { askForm, examples } from "./ask.js";
-import { button, h, icon } from "./dom.js";
-import { fillHistory, follow } from "./history.js";
+import { button, follow, h, icon } from "./dom.js";
+import { fillHistory } from "./history.js";
 import { language, LANGUAGES, preferred, t, use } from "./language.js";
 import { Watch } from "./watch.js";
 

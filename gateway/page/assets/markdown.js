@@ -17,15 +17,50 @@ parser.inline.ruler.before("link", "citation", (state, silent) => {
   return true;
 });
 
+// A mark of marks.js is no character of the text: emphasis looks past it.
+const MARK = /[\ue000-\ue002]/u;
+parser.inline.State = class extends parser.inline.State {
+  scanDelims(start, canSplit) {
+    const { src } = this;
+    let [before, end] = [start - 1, start];
+    while (src[end] === src[start] && end < this.posMax) end++;
+    if (!MARK.test(src[before] ?? "") && !MARK.test(src[end] ?? "")) return super.scanDelims(start, canSplit);
+    let after = end;
+    while (MARK.test(src[before] ?? "")) before--;
+    while (MARK.test(src[after] ?? "")) after++;
+    const bare = src.slice(Math.max(0, before - 1), before + 1) + src.slice(start, end) + src.slice(after, after + 2);
+    return super.scanDelims.call({ src: bare, posMax: bare.length }, Math.min(2, before + 1), canSplit);
+  }
+};
+
+/** How `text` is read, as a string: equal for texts that make the same elements. Marks are kept in it where they will be seen. */
+export function skeleton(text) {
+  const unseen = (value) => JSON.stringify(value ?? "").replace(/[\ue000-\ue002]/gu, "!");
+  const read = (tokens) =>
+    tokens
+      .filter((token) => !token.hidden)
+      .map(({ type, tag, nesting, attrs, info, content, children }) => {
+        if (type === "text") return content; // it may be in pieces
+        const inner = children && type !== "image" ? read(children) : content;
+        return `\n${type} ${tag} ${nesting} ${unseen([attrs, info])}\n${inner}`;
+      })
+      .join("");
+  return read(parser.parse(text, {}));
+}
+
 /**
  * A fragment with the rendered text. `citation(number)` makes the element for a marker `[^n]`.
- * Headings begin at level 3, because the page has the first two. Images are not loaded: their alternative text is a link.
+ * The highest headings become those of level 3, because the page has the first two. Images are not loaded: their alternative text is a link.
  */
 export function render(text, citation = (number) => h("sup", {}, `[${number}]`)) {
   let source = shown(text);
   if (characters(source) > MOST_CHARACTERS) source = source.slice(0, unitIndex(source, MOST_CHARACTERS));
   const fragment = document.createDocumentFragment();
-  build(parser.parse(source, {}), fragment, citation);
+  const tokens = parser.parse(source, {});
+  const headings = tokens.filter((token) => token.type === "heading_open").map((token) => Number(token.tag[1]));
+  const down = 3 - Math.min(...headings, 6);
+  for (const token of tokens) if (token.type === "heading_open") token.tag = `h${Math.min(6, Number(token.tag[1]) + down)}`;
+  build(tokens, fragment, citation);
   return fragment;
 }
 
@@ -73,7 +108,7 @@ function attach(parent, marker) {
   }
   let word = "";
   if (before?.nodeType === Node.TEXT_NODE) {
-    const text = before.data.trimEnd();
+    const text = before.data.replace(/[\s\ue000-\ue002]+$/u, (end) => end.replace(/\s/gu, ""));
     word = WORD.exec(text)?.[0] ?? "";
     before.data = text.slice(0, text.length - word.length);
   }
@@ -90,9 +125,7 @@ function container(token) {
     const table = h("table");
     return [h("div", { class: "scroll", tabindex: "0" }, table), table];
   }
-  let element;
-  if (/^h[1-6]$/u.test(token.tag)) element = h(`h${Math.min(6, Number(token.tag[1]) + 2)}`);
-  else element = h(TAGS.has(token.tag) ? token.tag : "span");
+  const element = h(TAGS.has(token.tag) || token.type === "heading_open" ? token.tag : "span");
   if (token.tag === "ol" && /^\d{1,9}$/u.test(token.attrGet("start") ?? "")) element.start = Number(token.attrGet("start"));
   const align = /^text-align:(left|right|center)$/u.exec(token.attrGet("style") ?? "");
   if (align) element.dataset.align = align[1];

@@ -27,6 +27,10 @@ export class Run {
   written = "";
   writtenCharacters = 0;
   references = [];
+  /** The verdicts on the answer's statements, once they are known. */
+  support = null;
+  /** Of a report: its outline as it was proposed or approved. */
+  outline = null;
   /** `run_ended`, once it came: outcome, answer, code, message. */
   ended = null;
   #sequence = 0;
@@ -47,7 +51,7 @@ export class Run {
     const data = event.data ?? {};
     const call = data.effect_id === undefined ? null : (this.calls.get(data.effect_id) ?? null);
     if (call) this.calls.delete(data.effect_id);
-    this.#spend(data);
+    if (event.type !== "run_ended") this.#spend(data);
     const take = this[`_${event.type}`];
     if (typeof take === "function") take.call(this, data, call, event);
   }
@@ -80,6 +84,12 @@ export class Run {
       for (const query of effect.items ?? []) this.#add({ kind: "query", effect: effect.id, query, state: "pending", results: 0, errors: [] });
     } else if (effect.kind === "read") {
       this.#add({ kind: "page", effect: effect.id, url: effect.items?.[0] ?? "", title: "", state: "pending", passages: 0 });
+    } else if (effect.kind === "delegate") {
+      const researcher = { kind: "researcher", effect: effect.id, question: effect.question, run: effect.items?.[0] ?? "", state: "pending" };
+      const question = this.#find((entry) => entry.kind === "question" && entry.text === effect.question);
+      this.#phase("team");
+      if (question) this.#change(question, researcher);
+      else this.#add(researcher);
     } else if (effect.kind === "evaluate") {
       this.#add({ kind: "check", effect: effect.id, state: "pending", criterion: "", think: "", plan: "" });
     }
@@ -137,6 +147,69 @@ export class Run {
     else this.#add({ kind: "page", effect: effect_id, ...change });
   }
 
+  _decomposed({ decomposition = {} }) {
+    const { questions = [], think = "", decided_by = "rules" } = decomposition;
+    this.#phase("team");
+    if (think.trim()) this.#add({ kind: "thought", text: think, by: decided_by });
+    for (const question of questions) this.#add({ kind: "question", text: question });
+  }
+
+  _delegated({ effect_id, answer = {} }) {
+    const change = { state: answer.text ? "done" : "failed", run: answer.run_id ?? "" };
+    const entry = this.#of(effect_id);
+    if (entry) this.#change(entry, change);
+    else this.#add({ kind: "researcher", effect: effect_id, question: answer.question ?? "", ...change });
+  }
+
+  _reduced({ draft = {} }) {
+    this.#phase("team");
+    this.#add({ kind: "draft", text: draft.text ?? "", state: draft.text ? "merged" : "empty" });
+  }
+
+  _digested({ digest = {} }) {
+    this.#phase("notes");
+    this.#add({ kind: "digest", url: digest.url ?? "", title: digest.title ?? "", findings: digest.findings ?? [] });
+  }
+
+  _synthesized({ synthesis = {} }) {
+    const { agreements = [], conflicts = [], gaps = [] } = synthesis;
+    this.#phase("notes");
+    this.#add({ kind: "synthesis", agreements, conflicts, gaps });
+  }
+
+  _outlined({ outline = {} }) {
+    this.#phase("outline");
+    this.outline = outline;
+    this.#add({ kind: "sections", title: outline.title ?? "", sections: outline.sections ?? [], approved: false });
+  }
+
+  _outline_approved({ outline = {} }) {
+    if (outline.sections?.length) this.outline = outline;
+    this.#phase("outline");
+    this.#add({ kind: "sections", title: this.outline?.title ?? "", sections: this.outline?.sections ?? [], approved: true });
+  }
+
+  _section_written({ draft = {} }, call) {
+    this.#phase("writing");
+    const heading = this.outline?.sections?.[call?.items?.[0]]?.heading ?? /^#{1,6}\s+(.+)$/mu.exec(draft.text ?? "")?.[1] ?? "";
+    this.#add({ kind: "section", heading, text: draft.text ?? "" });
+  }
+
+  _checked({ support = {} }) {
+    this.#checking();
+    this.#add({ kind: "verdicts", support });
+  }
+
+  _revised({ draft = {} }) {
+    this.#checking();
+    this.#add({ kind: "draft", text: draft.text ?? "", state: draft.text ? "revised" : "empty" });
+  }
+
+  _illustrated({ illustration = {} }) {
+    for (const text of illustration.errors ?? []) this.#warn(text);
+    this.#add({ kind: "pictures", count: illustration.images?.length ?? 0 });
+  }
+
   _computed({ result = {} }) {
     this.#add({ kind: "code", output: result.output ?? "", source: result.source_code ?? "" });
   }
@@ -159,9 +232,10 @@ export class Run {
     this.#add({ kind: "lesson", blame: analysis.blame ?? "", improvement: analysis.improvement ?? "" });
   }
 
-  _finalized({ text = "", references = [], error = "" }) {
+  _finalized({ text = "", references = [], support = null, error = "" }) {
     this.#write(text);
     this.references = references;
+    this.support = support;
     if (error) this.#warn(error);
   }
 
@@ -197,6 +271,7 @@ export class Run {
     if (data.answer) {
       this.#write(data.answer.text ?? "");
       this.references = data.answer.references ?? [];
+      this.support = data.answer.support ?? null;
       this.mode = data.answer.mode ?? this.mode;
     }
   }
@@ -209,7 +284,17 @@ export class Run {
   /** What a call spent is beside its result, or in it. */
   #spend(data) {
     const usage = data.usage ?? Object.values(data).find((value) => value && typeof value === "object" && "usage" in value)?.usage;
-    if (usage && !data.answer) for (const name of USAGE) this.spent[name] += usage[name] ?? 0;
+    if (usage) for (const name of USAGE) this.spent[name] += usage[name] ?? 0;
+  }
+
+  /** What comes next belongs to a part of the run that no decision began. */
+  #phase(name) {
+    if (this.steps.at(-1).action !== name) this.steps.push({ number: 0, action: name, entries: [] });
+  }
+
+  /** A section is checked as part of its writing. */
+  #checking() {
+    if (this.steps.at(-1).action !== "writing") this.#phase("checking");
   }
 
   #add(entry) {

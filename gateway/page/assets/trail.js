@@ -1,8 +1,9 @@
 // The trail of a run: its steps, and in each what was thought, searched, read, drafted and checked.
 
-import { h, icon } from "./dom.js";
-import { has, languageName, t } from "./language.js";
+import { follow, h, icon } from "./dom.js";
+import { has, languageName, list, t } from "./language.js";
 import { render } from "./markdown.js";
+import { sums } from "./support.js";
 import { address, line, place, shown } from "./text.js";
 
 const HUES = 8;
@@ -20,12 +21,12 @@ export function letter(url) {
 /** Keeps the list of steps like the run. Only what has changed is made anew, so that what a person has opened stays open. */
 export class Trail {
   element = h("ol", { class: "steps" });
-  #openPage;
+  #ways;
   #steps = [];
 
-  /** `openPage(entry)` shows the stored text of a page that was read. */
-  constructor(openPage) {
-    this.#openPage = openPage;
+  /** `ways` lead on: `page(entry)` to the stored text of a page that was read, `run(id)` to another run. */
+  constructor(ways) {
+    this.#ways = ways;
   }
 
   update(run) {
@@ -62,7 +63,7 @@ export class Trail {
 
   #entry(entry) {
     const make = ENTRIES[entry.kind];
-    return h("li", { class: `entry ${entry.kind}`, "data-state": entry.state ?? "" }, make ? make(entry, this.#openPage) : "");
+    return h("li", { class: `entry ${entry.kind}`, "data-state": entry.state ?? "" }, make ? make(entry, this.#ways) : "");
   }
 }
 
@@ -83,6 +84,11 @@ function sign(state) {
   return image ? h("span", { class: "sign", "data-state": state }, icon(image), h("span", { class: "unseen" }, t(`state.${state}`))) : null;
 }
 
+/** Without the ids of evidence, which are the service's own. */
+const bare = (value) => value.replace(/ ?\[(?:e\d+(?:, ?)?)+\]/gu, "");
+
+const points = (items) => h("ul", { class: "points", dir: "auto" }, items.map((item) => h("li", {}, line(bare(item), 500))));
+
 const ENTRIES = {
   plan: (entry) => {
     const by = entry.mode === "model" ? t("plan.model", { model: line(entry.model, 80) || "?" }) : t("plan.extractive");
@@ -90,7 +96,7 @@ const ENTRIES = {
     return [
       h("p", {}, by),
       h("p", {}, t("plan.language", { language: languageName(entry.language) })),
-      criteria.length ? h("p", {}, t("plan.criteria", { criteria: new Intl.ListFormat(document.documentElement.lang).format(criteria) })) : null,
+      criteria.length ? h("p", {}, t("plan.criteria", { criteria: list(criteria) })) : null,
     ];
   },
   thought: (entry) => h("p", { dir: "auto" }, line(entry.text, 1_200)),
@@ -103,10 +109,10 @@ const ENTRIES = {
     entry.state === "failed" ? h("span", { class: "count" }, t("search.failed")) : null,
     ...(entry.errors ?? []).map(reason),
   ],
-  page: (entry, openPage) => {
+  page: (entry, ways) => {
     const title = line(entry.title, 160) || address(entry.url);
     const name = entry.page_id
-      ? h("button", { type: "button", class: "page-title", dir: "auto", "aria-haspopup": "dialog", on: { click: () => openPage(entry) } }, title)
+      ? h("button", { type: "button", class: "page-title", dir: "auto", "aria-haspopup": "dialog", on: { click: () => ways.page(entry) } }, title)
       : h("span", { class: "page-title", dir: "auto" }, title);
     return [
       letter(entry.url),
@@ -116,7 +122,7 @@ const ENTRIES = {
       ...(entry.state === "failed" ? entry.errors ?? [] : []).map(reason),
     ];
   },
-  insights: (entry) => [h("p", { class: "small" }, t("insights")), h("ul", {}, entry.insights.map((insight) => h("li", { dir: "auto" }, line(insight, 500))))],
+  insights: (entry) => [h("p", { class: "small" }, t("insights")), h("ul", { dir: "auto" }, entry.insights.map((insight) => h("li", {}, line(insight, 500))))],
   code: (entry) => [
     h("pre", { tabindex: "0", dir: "ltr" }, shown(entry.output).slice(0, 4_000)),
     entry.source ? h("details", {}, h("summary", {}, t("code.source")), h("pre", { tabindex: "0", dir: "ltr" }, shown(entry.source).slice(0, 20_000))) : null,
@@ -124,7 +130,7 @@ const ENTRIES = {
   draft: (entry) =>
     entry.state === "empty"
       ? h("p", {}, t("draft.empty"))
-      : h("details", {}, h("summary", {}, t(`draft.${entry.state}`)), h("div", { class: "prose small", dir: "auto" }, render(entry.text.replace(/ ?\[(?:e\d+(?:, ?)?)+\]/gu, "")))),
+      : h("details", {}, h("summary", {}, t(`draft.${entry.state}`)), h("div", { class: "prose small", dir: "auto" }, render(bare(entry.text)))),
   check: (entry) => [
     sign(entry.state),
     h("span", {}, entry.state === "pending" ? t("check.pending") : entry.state === "done" ? t("check.passed") : entry.criterion ? t(`check.${has(`check.${entry.criterion}`) ? entry.criterion : "failed"}`) : t("check.failed")),
@@ -132,6 +138,25 @@ const ENTRIES = {
     entry.plan ? reason(entry.plan) : null,
   ],
   lesson: (entry) => [entry.blame ? h("p", {}, h("strong", {}, t("lesson.blame")), " ", text(entry.blame)) : null, entry.improvement ? h("p", {}, h("strong", {}, t("lesson.improvement")), " ", text(entry.improvement)) : null],
+  researcher: (entry, ways) => [
+    sign(entry.state),
+    text(entry.question),
+    entry.run ? h("a", { class: "count", href: `/?run=${encodeURIComponent(entry.run)}`, on: { click: (event) => follow(event, () => ways.run(entry.run)) } }, t("researcher.open")) : null,
+    ...(entry.errors ?? []).map(reason),
+  ],
+  digest: (entry) => {
+    const name = h("span", { class: "page-words" }, h("span", { class: "page-title", dir: "auto" }, line(entry.title, 160) || address(entry.url)), h("span", { class: "host", dir: "ltr" }, place(entry.url)));
+    const count = h("span", { class: "count" }, t("findings", { count: entry.findings.length }));
+    return [letter(entry.url), entry.findings.length ? h("details", {}, h("summary", {}, name, " ", count), points(entry.findings)) : h("div", {}, name, " ", count)];
+  },
+  synthesis: (entry) => ["agreements", "conflicts", "gaps"].filter((name) => entry[name].length).map((name) => [h("p", { class: "small" }, t(`synthesis.${name}`)), points(entry[name])]),
+  sections: (entry) => [
+    h("p", {}, entry.approved ? t("outline.approved") : text(entry.title, 200)),
+    h("details", {}, h("summary", {}, t("outline.sections", { count: entry.sections.length })), h("ol", { class: "points", dir: "auto" }, entry.sections.map(({ heading = "", brief = "" }) => h("li", {}, line(heading, 200), brief ? h("p", { class: "small" }, line(brief, 400)) : null)))),
+  ],
+  section: (entry) => h("details", {}, h("summary", {}, text(entry.heading, 200)), h("div", { class: "prose small", dir: "auto" }, render(bare(entry.text)))),
+  verdicts: (entry) => h("p", {}, sums(entry.support) || t("support.none")),
+  pictures: (entry) => h("p", {}, t("images.found", { count: entry.count })),
   warning: (entry) => [icon("alert"), text(entry.text, 400)],
   failure: (entry) => [sign("failed"), h("span", {}, t("failure", { what: t(has(`doing.${entry.what}`) ? `doing.${entry.what}` : "doing.other", { item: "", count: 1 }) })), reason(entry.text)],
   resumed: () => h("p", {}, t("trail.resumed")),

@@ -1,12 +1,14 @@
 // One run on the page: follows its events and keeps what is shown like them.
 
 import * as api from "./api.js";
-import { copyButton, facts, markdown, notes, prose, sources } from "./answer.js";
+import { copyButton, downloads, facts, images, markdown, notes, prose, sources } from "./answer.js";
 import { followUp } from "./ask.js";
 import { button, h } from "./dom.js";
 import { duration, has, number, t } from "./language.js";
+import { editable, outlineForm } from "./outline.js";
 import { openPage } from "./quote.js";
 import { Run, tokens } from "./run.js";
+import { Panel, summary } from "./support.js";
 import { line, place } from "./text.js";
 import { Trail } from "./trail.js";
 
@@ -20,6 +22,10 @@ export class Watch {
   #connection = null;
   #problem = "";
   #stopping = false;
+  /** The outline as it is being changed, and the one that it was made from. */
+  #plan = null;
+  #planOf = null;
+  #leftOut = false;
   #clock;
   #go;
   #view;
@@ -45,7 +51,7 @@ export class Watch {
 
   /** The run's elements, made from nothing in the page's present language. */
   draw() {
-    const trail = new Trail((entry) => openPage(this.#run.id, entry));
+    const trail = new Trail({ page: (entry) => openPage(this.#run.id, entry), run: (id) => this.#go(id) });
     const view = {
       trail,
       question: h("h1", { dir: "auto", tabindex: "-1" }),
@@ -55,17 +61,20 @@ export class Watch {
       problem: h("div", { class: "banner", role: "alert", hidden: true }),
       gauges: h("ul", { class: "gauges", "aria-label": t("gauges") }),
       waiting: h("p", { class: "waiting" }, t("waiting")),
+      plan: h("section", { class: "to-approve", hidden: true }),
       answer: h("section", { class: "answer", "aria-labelledby": "answer-title", hidden: true }),
       prose: h("div", { class: "prose", dir: "auto" }),
+      support: h("div", { class: "support-line" }),
       after: h("div", { class: "after" }),
       details: null,
     };
-    view.answer.append(h("h2", { id: "answer-title", class: "unseen" }, t("answer")), view.prose, view.after);
+    view.panel = new Panel(view.prose, this.#run, (reference) => openPage(this.#run.id, reference));
+    view.answer.append(h("h2", { id: "answer-title", class: "unseen" }, t("answer")), view.support, view.prose, view.after);
     view.details = h("details", { class: "trail", open: true }, h("summary", {}, h("h2", {}, t("trail"))), trail.element);
     view.element = h(
       "article",
       { class: "run" },
-      h("div", { class: "main" }, h("header", { class: "run-head" }, view.question, h("div", { class: "state-row" }, view.state, view.elapsed, view.actions)), view.problem, view.gauges, view.waiting, view.answer),
+      h("div", { class: "main" }, h("header", { class: "run-head" }, view.question, h("div", { class: "state-row" }, view.state, view.elapsed, view.actions)), view.problem, view.gauges, view.waiting, view.plan, view.answer),
       view.details,
     );
     this.#view = view;
@@ -85,7 +94,8 @@ export class Watch {
           this.#schedule();
         },
       });
-      if (this.#run.ended?.outcome === "interrupted" && this.#run.background) await this.#untilItGoesOn();
+      const outcome = this.#run.ended?.outcome;
+      if (outcome === "waiting" || (outcome === "interrupted" && this.#run.background)) await this.#untilItGoesOn(outcome);
     } catch (error) {
       if (signal.aborted) return;
       this.#problem = error instanceof api.Refusal ? error.message : t("broken", { message: String(error.message ?? error) });
@@ -93,16 +103,17 @@ export class Watch {
     }
   }
 
-  /** A job that was interrupted is taken up by the service itself when it is back: look until that is so. */
-  async #untilItGoesOn() {
+  /** A job that was interrupted is taken up by the service itself when it is back, and one that waits by whoever approves: look until that is so. */
+  async #untilItGoesOn(outcome) {
     const signal = this.#abort.signal;
     for (;;) {
       await api.pause(LOOK_AGAIN, signal);
-      if (signal.aborted || this.#run.ended?.outcome !== "interrupted") return;
+      if (signal.aborted || this.#run.ended?.outcome !== outcome) return;
       const report = await api.report(this.#run.id, signal).catch((error) => {
         if (error instanceof api.Refusal && error.status < 500) throw error;
       });
-      if (report && report.run.state !== "interrupted") return this.#again();
+      if (this.#run.ended?.outcome !== outcome) return;
+      if (report && report.run.state !== outcome) return this.#again();
     }
   }
 
@@ -147,17 +158,19 @@ export class Watch {
     trail.update(run);
     this.#gauges();
     this.#tick();
-    const finished = Boolean(run.ended);
+    const finished = Boolean(run.ended) && state !== "waiting";
     const shape = `${state} ${this.#stopping}`;
     if (actions.dataset.shape !== shape) {
       actions.dataset.shape = shape;
       actions.replaceChildren(...this.#buttons(state));
     }
-    if (text.dataset.of !== `${finished} ${run.written.length} ${run.references.length}` || run.written !== text.written) {
-      text.dataset.of = `${finished} ${run.written.length} ${run.references.length}`;
-      text.written = run.written;
+    if (text.written !== run.written || text.references !== run.references || text.support !== run.support || text.finished !== finished) {
+      Object.assign(text, { written: run.written, references: run.references, support: run.support, finished });
+      this.#view.panel.hide();
       text.replaceChildren(prose(run, (reference) => openPage(run.id, reference)));
+      this.#summary();
     }
+    this.#planning(state);
     if (run.language) text.lang = question.lang = run.language;
     text.setAttribute("aria-busy", String(!finished));
     answer.hidden = !run.written && !finished;
@@ -170,6 +183,37 @@ export class Watch {
       delete after.dataset.of;
       after.replaceChildren();
     }
+  }
+
+  /** The line above the answer: how its statements fared. */
+  #summary() {
+    const { support, prose: text } = this.#view;
+    const toggle = () => {
+      this.#leftOut = !this.#leftOut;
+      this.#summary();
+      support.querySelector("button").focus();
+    };
+    text.classList.toggle("with-left-out", this.#leftOut);
+    const line = this.#run.ended ? summary(this.#run.support, this.#leftOut, toggle) : null;
+    support.replaceChildren(...(line ? [line] : []));
+  }
+
+  /** The outline that waits to be approved; what a person has changed in it stays. */
+  #planning(state) {
+    const { plan } = this.#view;
+    const { outline } = this.#run;
+    plan.hidden = state !== "waiting" || !outline;
+    if (plan.hidden) {
+      plan.replaceChildren();
+      return;
+    }
+    if (this.#planOf !== outline) [this.#planOf, this.#plan] = [outline, editable(outline)];
+    else if (plan.hasChildNodes()) return;
+    const write = async (wanted) => {
+      await api.approve(this.#run.id, wanted);
+      if (this.#run.ended) this.#again();
+    };
+    plan.replaceChildren(outlineForm(this.#plan, write));
   }
 
   #state() {
@@ -208,7 +252,7 @@ export class Watch {
 
   #buttons(state) {
     const made = [];
-    if (state === "running") made.push(button(t("stop"), () => this.#stop(), { image: "stop", disabled: this.#stopping }));
+    if (state === "running" || state === "waiting") made.push(button(t("stop"), () => this.#stop(), { image: "stop", disabled: this.#stopping }));
     if (state === "interrupted") made.push(button(t("resume"), () => this.#resume(), { image: "resume", kind: "strong" }));
     made.push(copyButton(t("copy.link"), "link", () => new URL(`/?run=${encodeURIComponent(this.#run.id)}`, location.href).href));
     return made;
@@ -219,6 +263,7 @@ export class Watch {
     this.#schedule();
     try {
       await api.cancel(this.#run.id);
+      if (this.#run.ended) this.#again(); // it waited, and nothing was followed
     } catch (error) {
       this.#stopping = false;
       this.#problem = error instanceof api.Refusal ? error.message : t("unreachable");
@@ -276,7 +321,8 @@ export class Watch {
     const run = this.#run;
     const open = (reference) => openPage(run.id, reference);
     const parts = [notes(run)];
-    if (run.written) parts.push(h("div", { class: "actions" }, copyButton(t("copy.markdown"), "copy", () => markdown(run))));
+    if (run.written) parts.push(h("div", { class: "actions" }, copyButton(t("copy.markdown"), "copy", () => markdown(run)), run.ended.outcome === "finished" ? downloads(run) : null));
+    parts.push(images(run));
     if (run.references.length) parts.push(h("h2", {}, t("sources")), sources(run, open));
     parts.push(facts(run));
     if (run.written && run.ended.outcome === "finished") parts.push(followUp(run, (next) => this.#go(next.run_id)));

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.answer_finalizer.citing import CitationStream
+from executors.answer_finalizer.citing import Resolved
 from executors.answer_finalizer.sources import KnownUrls
 from schemas.knowledge import Evidence
 
@@ -20,10 +18,8 @@ def resolve(text: str, max_references: int = 10) -> str:
     return resolved(text, max_references).text
 
 
-def resolved(text: str, max_references: int = 10) -> CitationStream:
-    stream = CitationStream(EVIDENCE, KNOWN, max_references)
-    assert stream.feed(text) + stream.finish() == stream.text
-    return stream
+def resolved(text: str, max_references: int = 10) -> Resolved:
+    return Resolved(text, EVIDENCE, KNOWN, max_references)
 
 
 def test_numbers_follow_first_appearance_and_match_the_sources() -> None:
@@ -148,33 +144,6 @@ def test_blocks_inside_blocks() -> None:
     assert resolve(written) == "> Quote [^1]\n> `code [e2]\n> more` [^2]\n>\n> - item x [^3]\n\n1. one [^1]\n\n   two [^2]"
 
 
-def test_an_open_code_block_is_closed() -> None:
-    assert resolve("A [e1].\n\n```py\nx[e1]") == "A [^1].\n\n```py\nx[e1]\n```"
-
-
-def test_text_comes_out_while_it_is_written() -> None:
-    stream = CitationStream(EVIDENCE, KNOWN, 10)
-    deltas = [
-        stream.feed(piece)
-        for piece in ("First one. Sec", "ond one [", "e1", "]. Third [li", "nk](https://inv", "ented.example). Fourth `co", "de. b` end. ")
-    ]
-    assert deltas == ["First one.", "", "", " Second one [^1].", "", " Third link.", " Fourth `code. b` end."]
-    assert stream.finish() == ""
-
-
-def test_a_text_that_broke_off_ends_with_its_last_whole_sentence() -> None:
-    stream = CitationStream(EVIDENCE, KNOWN, 10)
-    stream.feed("Heading first\n\nOne sentence. [e1] And then half a sent")
-    stream.finish(cut=True)
-    assert stream.text == "Heading first\n\nOne sentence. [^1]"
-    assert stream.has_sentence
-    stream = CitationStream(EVIDENCE, KNOWN, 10)
-    stream.feed("# A heading.\n\nHalf a sent")
-    stream.finish(cut=True)
-    assert stream.text == "# A heading."
-    assert not stream.has_sentence
-
-
 _PARTS = st.sampled_from(
     [
         "[e1]",
@@ -236,20 +205,21 @@ _PARTS = st.sampled_from(
 _TEXTS = st.lists(_PARTS, max_size=40).map("".join)
 
 
-@given(text=_TEXTS, cuts=st.lists(st.integers(0, 300), max_size=12))
-def test_however_the_text_is_cut_the_result_is_the_same(text: str, cuts: list[int]) -> None:
-    whole = resolved(text)
-    stream = CitationStream(EVIDENCE, KNOWN, 10)
-    bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    deltas = [stream.feed(text[a:b]) for a, b in pairwise(bounds)]
-    deltas.append(stream.finish())
-    assert "".join(deltas) == stream.text == whole.text
-    assert stream.marks == whole.marks
-    for mark in stream.marks:
-        assert stream.text[mark.start : mark.end] == f"[^{mark.number}]"
-    assert sorted({mark.number for mark in stream.marks}) == list(range(1, len(stream.cited) + 1))
-    first_seen = list(dict.fromkeys(mark.number for mark in stream.marks))
+@given(text=_TEXTS)
+def test_markers_are_where_they_are_said_to_be(text: str) -> None:
+    found = resolved(text)
+    for mark in found.marks:
+        assert found.text[mark.start : mark.end] == f"[^{mark.number}]"
+    assert sorted({mark.number for mark in found.marks}) == list(range(1, len(found.cited) + 1))
+    first_seen = list(dict.fromkeys(mark.number for mark in found.marks))
     assert first_seen == sorted(first_seen)
+
+
+@given(text=_TEXTS, other=_TEXTS)
+def test_what_follows_changes_nothing_before_it(text: str, other: str) -> None:
+    closed = text.replace("`", "").replace("~", "")
+    first = resolved(f"{closed}\n\n## Next")
+    assert resolved(f"{closed}\n\n## Next\n\n{other}").text.startswith(first.text)
 
 
 _PLAIN = st.lists(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.answer_finalizer.citing import CitationStream
+from executors.answer_finalizer.citing import Resolved
 from executors.answer_finalizer.quoting import references
 from executors.answer_finalizer.sources import KnownUrls
 from schemas.knowledge import Evidence
@@ -29,9 +29,7 @@ RIVER = Evidence(evidence_id="e2", page_id="p2", url="https://b.example", quote=
 
 
 def refer(draft: str) -> list[Reference]:
-    stream = CitationStream({"e1": TOWER, "e2": RIVER}, KnownUrls(), 10)
-    stream.feed(draft)
-    stream.finish()
+    stream = Resolved(draft, {"e1": TOWER, "e2": RIVER}, KnownUrls(), 10)
     return list(references(stream.text, stream.marks, stream.cited))
 
 
@@ -87,12 +85,19 @@ _WORDS = st.lists(
 
 @given(draft=_WORDS.map(" ".join))
 def test_quotes_are_spans_and_markers_have_references(draft: str) -> None:
-    stream = CitationStream({"e1": TOWER, "e2": RIVER}, KnownUrls(), 10)
-    stream.feed(draft)
-    stream.finish()
+    stream = Resolved(draft, {"e1": TOWER, "e2": RIVER}, KnownUrls(), 10)
     found = list(references(stream.text, stream.marks, stream.cited))
     assert [reference.number for reference in found] == list(dict.fromkeys(mark.number for mark in stream.marks))
     for reference in found:
         source = {"e1": TOWER, "e2": RIVER}[reference.evidence_id]
         assert reference.quote
         assert source.quote[reference.start - source.start : reference.end - source.start] == reference.quote
+
+
+def test_dates_of_the_page_come_with_the_reference() -> None:
+    river = Evidence(
+        **{**RIVER.model_dump(), "published": "2023-01-02", "modified": "2024-03-04", "read_at": "2026-11-21T10:00:00Z"},
+    )
+    text = Resolved("The Seine flows through Paris [e2].", {"e2": river}, KnownUrls(), 10)
+    (reference,) = references(text.text, text.marks, text.cited)
+    assert (reference.published, reference.modified, reference.read_at) == ("2023-01-02", "2024-03-04", "2026-11-21T10:00:00Z")

@@ -9,13 +9,15 @@ from typing import Any
 
 from docarray import BaseDoc, DocList
 
-from schemas.answering import Draft, FinalizeChunk, FinalizeRequest
+from schemas.answering import Draft, FinalizeChunk, FinalizeRequest, ReduceRequest, ReviseRequest
 from schemas.evaluation import Analysis, Evaluation
-from schemas.planning import Clustering, CodeResult, DecideRequest, Decision, Rewriting, Understanding
+from schemas.planning import Clustering, CodeResult, DecideRequest, Decision, DecomposeRequest, Decomposition, Rewriting, Understanding
 from schemas.ranking import DedupeRequest, DedupeResponse, RankedUrl, Ranking, RankRequest
-from schemas.reading import Page, Passage, ReadRequest, ReadResponse
+from schemas.reading import IllustrateRequest, Illustration, Page, Passage, ReadRequest, ReadResponse, RelatedImage
+from schemas.reporting import Digest, DigestRequest, Outline, OutlineRequest, Section, SectionRequest, Synthesis, SynthesizeRequest
 from schemas.research import Reference
 from schemas.search import SearchRequest, SearchResponse, SearchResult
+from schemas.support import CheckRequest, Statement, SupportReport
 from schemas.usage import Usage
 
 Answer = BaseDoc | Exception | Callable[[Any], Any]
@@ -123,14 +125,53 @@ class ScriptedStages:
     def _evaluate(self, request: Any) -> Evaluation:
         return Evaluation(passed=True, judged_by="model")
 
+    def _check(self, request: CheckRequest) -> SupportReport:
+        cited = [e.evidence_id for item in request.knowledge for e in item.evidence if f"[{e.evidence_id}]" in request.text]
+        statement = Statement(
+            end=len(request.text), text=request.text, verdict="supported" if cited else "no_claim", cited=cited, evidence=cited
+        )
+        return SupportReport(statements=DocList[Statement]([statement]), supported=1 if cited else 0)
+
+    def _revise(self, request: ReviseRequest) -> Draft:
+        return Draft(text=request.draft, composed_by="model")
+
+    def _decompose(self, request: DecomposeRequest) -> Decomposition:
+        return Decomposition(questions=[f"{request.question} Part {n}" for n in range(1, request.team_size + 1)], decided_by="model")
+
+    def _reduce(self, request: ReduceRequest) -> Draft:
+        return Draft(text="\n\n".join(part.text for part in request.parts), composed_by="model")
+
+    def _digest(self, request: DigestRequest) -> Digest:
+        return Digest(url=request.url, title=request.title, findings=[f"{e.quote} [{e.evidence_id}]" for e in request.evidence])
+
+    def _synthesize(self, request: SynthesizeRequest) -> Synthesis:
+        return Synthesis(agreements=[finding for digest in request.digests for finding in digest.findings][:1])
+
+    def _outline(self, request: OutlineRequest) -> Outline:
+        sections = [Section(heading=f"Section {n}", evidence=["e1"], words=100) for n in (1, 2, 3)]
+        return Outline(title="The report", sections=DocList[Section](sections))
+
+    def _section(self, request: SectionRequest) -> Draft:
+        return Draft(text=f"## {request.outline.sections[request.number].heading}\n\nIt is 42 [e1].", composed_by="model")
+
+    def _illustrate(self, request: IllustrateRequest) -> Illustration:
+        images = [RelatedImage(url=image.url, text=image.text, score=1.0) for image in request.images]
+        return Illustration(images=DocList[RelatedImage](images))
+
     def _analyze(self, request: Any) -> Analysis:
         return Analysis(recap="recap", blame="blame", improvement="improvement")
 
     def _finalize(self, request: FinalizeRequest) -> list[FinalizeChunk]:
         text = request.draft.replace("[e1]", "[^1]") or "The best there is [^1]."
         evidence = [e for item in request.knowledge for e in item.evidence]
-        references = [Reference(number=1, evidence_id=e.evidence_id, url=e.url, quote=e.quote, end=e.end) for e in evidence[:1]]
+        references = [
+            Reference(number=1, evidence_id=e.evidence_id, page_id=e.page_id, url=e.url, quote=e.quote, end=e.end) for e in evidence[:1]
+        ]
         final = FinalizeChunk(
-            done=True, text=text, references=DocList[Reference](references), composed_by="draft" if request.draft else "rules"
+            done=True,
+            text=text,
+            references=DocList[Reference](references),
+            composed_by="draft" if request.draft else "rules",
+            abstained=not request.draft and not evidence,
         )
         return [FinalizeChunk(delta=text), final]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docarray import DocList
+from scripted_runs import Runner, answer, collect, search, visit
 from scripted_stages import ScriptedStages, page, results
 
 from executors.controller.research import Research
@@ -30,51 +30,10 @@ from schemas.errors import (
     StageUnavailable,
 )
 from schemas.evaluation import Evaluation
-from schemas.events import ResearchEvent
 from schemas.planning import Cluster, Clustering, Decision, Rewriting, Understanding
-from schemas.research import Message, ResearchAnswer, ResearchRequest, RunSummary
+from schemas.research import Message, ResearchRequest, RunSummary
 from schemas.search import SearchQuery
-from schemas.settings import Settings
 from schemas.usage import Usage
-
-
-class Runner:
-    """Runs questions over scripted stages with a real journal."""
-
-    def __init__(self, folder: Path) -> None:
-        self.journal = SQLiteJournal(folder / "runs.db")
-        self.settings = Settings(_env_file=None)
-
-    async def run(self, stages: ScriptedStages, **request: Any) -> tuple[list[ResearchEvent], ResearchAnswer | None]:
-        research = Research(stages, self.journal, self.settings)
-        request.setdefault("question", "What is the answer?")
-        events = [event async for event in research.run(ResearchRequest(run_id="r1", **request))]
-        answer = events[-1].data.get("answer")
-        return events, ResearchAnswer(**answer) if answer else None
-
-    async def state(self) -> Any:
-        state = replay(await self.journal.events("r1"))
-        assert digest(state) == await self.journal.state_digest("r1"), "replay must reach the very state of the run"
-        return state
-
-
-@pytest.fixture
-async def runner(tmp_path: Path):
-    made = Runner(tmp_path)
-    yield made
-    await made.journal.close()
-
-
-def search(*queries: str) -> Decision:
-    return Decision(action="search", queries=list(queries))
-
-
-def visit(*urls: str) -> Decision:
-    return Decision(action="visit", urls=list(urls))
-
-
-def answer(text: str = "It is 42 [e1].") -> Decision:
-    return Decision(action="answer", answer=text)
 
 
 async def test_searches_reads_answers(runner: Runner) -> None:
@@ -166,7 +125,7 @@ async def test_gaps_rotate_and_sub_answers_become_knowledge(runner: Runner) -> N
     questions = [request.current_question for request in stages.of("decide")]
     assert questions[:4] == ["What is the answer?", "how?", "What is the answer?", "why?"]
     judged = stages.of("evaluate")
-    assert judged[0].question == "why?" and judged[0].criteria == ["definitive"]
+    assert judged[0].question == "why?" and judged[0].criteria == ["definitive", "attribution"]
     state = await runner.state()
     assert next(item.answer for item in state.knowledge if item.kind == "qa") == "Because [e1]."
     assert "why?" not in state.gaps
@@ -188,14 +147,14 @@ async def test_rejection_is_analysed_and_attempts_run_out(runner: Runner) -> Non
     strict = Evaluation(passed=False, failed_criterion="strict", think="thin", improvement_plan="add numbers")
     stages = ScriptedStages(decide=[search("a"), visit("https://a.test/page")], evaluate=[no, no, strict, strict])
     _, final = await runner.run(stages, max_attempts=2)
-    assert final.stop_reason == "attempts" and final.text == "The best there is [^1]."
+    assert final.stop_reason == "attempts" and final.text == "Composed [^1]."
     assert [request.criteria for request in stages.of("evaluate")] == [["definitive", "strict"]] * 2 + [["strict"]] * 2
     assert len(stages.of("analyze")) == 3
     assert stages.of("decide")[-1].improvements == ["add numbers"]
     after = stages.of("decide")[3]
     assert "answer" not in after.allowed_actions and "coding" not in after.allowed_actions and not after.diary
     assert any(item.question.startswith("Why was this answer rejected") for item in after.knowledge)
-    assert stages.of("finalize")[0].draft == ""
+    assert stages.of("finalize")[0].draft == "Composed [e1]."
 
 
 async def test_b3_white_space_around_the_question(runner: Runner) -> None:
@@ -305,9 +264,9 @@ async def test_a_model_lost_on_the_way_leaves_an_answer_without_it(runner: Runne
     gone = ModelUnavailable("cannot reach the model")
     stages = ScriptedStages(decide=[search("a"), visit("https://a.test/page"), gone, gone, gone])
     _, final = await runner.run(stages)
-    assert final.stop_reason == "model_error" and final.text == "The best there is [^1]." and final.references
+    assert final.stop_reason == "model_error" and final.text == "Composed [^1]." and final.references
+    assert stages.of("compose")[0].allowance.llm_calls == 0
     assert "cannot reach the model" in final.notice
-    assert stages.of("finalize")[0].use_model is False
 
 
 async def test_an_answer_that_cannot_be_evaluated_is_still_an_answer(runner: Runner) -> None:
@@ -316,10 +275,10 @@ async def test_an_answer_that_cannot_be_evaluated_is_still_an_answer(runner: Run
     assert final.stop_reason == "token_budget" and final.text == "It is 42 [^1]."
 
 
-async def test_finalizer_is_asked_again_without_the_model(runner: Runner) -> None:
+async def test_finalizer_is_asked_again(runner: Runner) -> None:
     stages = ScriptedStages(finalize=[StageUnavailable("answer_finalizer is gone")])
     _, final = await runner.run(stages)
-    assert final.text and stages.of("finalize")[1].use_model is False
+    assert final.text and len(stages.of("finalize")) == 2
     stages = ScriptedStages(decide=[answer("Hi")], finalize=[StageUnavailable("gone"), StageUnavailable("gone")])
     research = Research(stages, runner.journal, runner.settings)
     last = [event async for event in research.run(ResearchRequest(question="q"))][-1]
@@ -389,10 +348,6 @@ class Hanging:
     async def __call__(self, request: Any) -> None:
         self.begun.set()
         await asyncio.Event().wait()
-
-
-async def collect(stream: AsyncIterator[ResearchEvent]) -> list[ResearchEvent]:
-    return [event async for event in stream]
 
 
 async def test_cancel_stops_the_calls(runner: Runner) -> None:

@@ -20,11 +20,13 @@ from schemas.answering import Draft
 from schemas.errors import ERRORS
 from schemas.evaluation import Analysis, Evaluation
 from schemas.events import Effect, Limits
-from schemas.planning import Cluster, Clustering, CodeResult, Decision, Rewriting, Understanding
+from schemas.planning import Cluster, Clustering, CodeResult, Decision, Decomposition, Rewriting, Understanding
 from schemas.ranking import DedupeResponse, RankedUrl, Ranking
-from schemas.reading import Link, Page, Passage
-from schemas.research import Reference, ResearchRequest
+from schemas.reading import Illustration, Image, Link, Page, Passage
+from schemas.reporting import Digest, Outline, Section, Synthesis
+from schemas.research import Reference, ResearchAnswer, ResearchRequest
 from schemas.search import QueryOutcome, SearchQuery, SearchResponse, SearchResult
+from schemas.support import SupportReport
 from schemas.usage import Usage
 
 MOST_EVENTS = 3_000
@@ -71,7 +73,9 @@ class Chaos:
         return getattr(self, effect.kind)(effect, state, usage)
 
     def understand(self, effect: Effect, state: RunState, usage: Usage) -> Any:
-        criteria = self.random.sample(["definitive", "freshness", "plurality", "completeness", "strict"], self.random.randint(0, 5))
+        criteria = self.random.sample(
+            ["definitive", "freshness", "plurality", "completeness", "attribution", "strict"], self.random.randint(0, 6)
+        )
         found = Understanding(mode="model" if self.model else "extractive", criteria=criteria, usage=usage)
         return ev.Understood(effect_id=effect.id, understanding=found)
 
@@ -116,7 +120,8 @@ class Chaos:
         passages = [Passage(text="quote", start=0, end=5)] * self.random.randint(0, 2)
         links = [Link(url=self.url()) for _ in range(self.random.randint(0, 3))]
         page = Page(page_id=effect.id, url=effect.items[0], title=self.text())
-        return ev.PageRead(effect_id=effect.id, page=page, passages=passages, links=links, usage=usage)
+        images = [Image(url=self.url())]
+        return ev.PageRead(effect_id=effect.id, page=page, passages=passages, links=links, images=images, usage=usage)
 
     def code(self, effect: Effect, state: RunState, usage: Usage) -> Any:
         return ev.Computed(effect_id=effect.id, result=CodeResult(output=self.text(), usage=usage))
@@ -132,6 +137,40 @@ class Chaos:
     def analyze(self, effect: Effect, state: RunState, usage: Usage) -> Any:
         return ev.Analyzed(effect_id=effect.id, analysis=Analysis(recap=self.text(), usage=usage))
 
+    def check(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        report = SupportReport(supported=1, unsupported=self.random.choice([0, 0, 1, 3]), usage=usage)
+        return ev.Checked(effect_id=effect.id, support=report)
+
+    def revise(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Revised(effect_id=effect.id, draft=Draft(text=self.text(), usage=usage))
+
+    def decompose(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Decomposed(effect_id=effect.id, decomposition=Decomposition(questions=self.texts(5), usage=usage))
+
+    def delegate(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        references = DocList[Reference]([Reference(number=n, quote="q") for n in range(1, self.random.randint(1, 4))])
+        answer = ResearchAnswer(stop_reason="answered", mode="model", text="It is so [^1][^9].", references=references)
+        return ev.Delegated(effect_id=effect.id, answer=answer, usage=usage)
+
+    def reduce(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Reduced(effect_id=effect.id, draft=Draft(text=self.text(), usage=usage))
+
+    def digest(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Digested(effect_id=effect.id, digest=Digest(findings=self.texts(2), usage=usage))
+
+    def synthesize(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Synthesized(effect_id=effect.id, synthesis=Synthesis(gaps=self.texts(3), usage=usage))
+
+    def outline(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        sections = DocList[Section]([Section(heading=text) for text in self.texts(4)])
+        return ev.Outlined(effect_id=effect.id, outline=Outline(sections=sections, usage=usage))
+
+    def section(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.SectionWritten(effect_id=effect.id, draft=Draft(text=self.text(), usage=usage))
+
+    def illustrate(self, effect: Effect, state: RunState, usage: Usage) -> Any:
+        return ev.Illustrated(effect_id=effect.id, illustration=Illustration(usage=usage))
+
     def finalize(self, effect: Effect, state: RunState, usage: Usage) -> Any:
         references = [Reference(number=1)] if state.evidence_count else []
         return ev.Finalized(effect_id=effect.id, text="text", references=references, composed_by="rules", usage=usage)
@@ -141,7 +180,9 @@ def run_to_its_end(seed: int, limits: Limits) -> tuple[RunState, list[StoredEven
     """Drive a run with random answers in random order; some events come twice, some come from nowhere."""
     chaos = Chaos(seed)
     now = 1_000.0
-    started = ev.RunStarted(request=ResearchRequest(question="See https://a.test/1 please", run_id="r"), limits=limits)
+    kind = chaos.random.choice([{}, {"team_size": 3}, {"mode": "report"}, {"mode": "report", "plan_first": True}, {"polish": True}])
+    request = ResearchRequest(question="See https://a.test/1 please", run_id="r", citations=chaos.random.choice(["strict", "off"]), **kind)
+    started = ev.RunStarted(request=request, limits=limits)
     journal = [StoredEvent(1, now, started)]
     state = begin(started, now)
     in_flight: list[Effect] = []
@@ -156,6 +197,9 @@ def run_to_its_end(seed: int, limits: Limits) -> tuple[RunState, list[StoredEven
     while state.outcome == "running":
         assert len(journal) < MOST_EVENTS, "the run does not end"
         ready = next_effects(state)
+        if state.waiting:
+            happen(ev.OutlineApproved(outline=Outline()))
+            continue
         assert ready or in_flight, "the run is stuck"
         if ready and (not in_flight or chaos.random.random() < 0.7):
             effect = chaos.random.choice(ready)

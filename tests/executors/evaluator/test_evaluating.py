@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from docarray import DocList
 
 from executors.evaluator.evaluating import evaluate
 from executors.evaluator.sources import cited, days_between, sources
+from providers.llm.tokens import count_tokens
 from schemas.errors import BudgetExceeded, InvalidRequest, ModelRejected, ModelUnavailable
 from schemas.evaluation import EvaluateRequest
 from schemas.knowledge import Evidence, Knowledge
 from schemas.usage import Allowance
-from tests.scripted import Json, Status, Text
+from tests.scripted import Delay, Json, Status, Text
 
 QUESTION = "How high is the Eiffel Tower?"
 KNOWLEDGE = [
@@ -48,28 +51,50 @@ def fails(**fields: object) -> Json:
     return Json({"think": "not fine", "passed": False, **fields})
 
 
-# -- one criterion after the other -------------------------------------------------------------------------------------
+# -- all criteria at once ----------------------------------------------------------------------------------------------
 
 
-async def test_all_criteria_in_the_given_order(scripted, model, prompts, settings):
-    scripted.llm.on("StrictOutput", passes(improvement_plan="ignored"))
+async def test_all_criteria_are_judged(scripted, model, prompts, settings):
+    scripted.llm.on("StrictOutput", passes(improvement_plan="ignored", think="strictly fine"))
     scripted.llm.on("DefinitiveOutput", passes())
-    evaluation = await evaluate(ask("strict", "definitive"), model, prompts, settings)
-    assert (evaluation.passed, evaluation.failed_criterion, evaluation.think) == (True, None, "fine")
+    evaluation = await evaluate(ask("definitive", "strict"), model, prompts, settings)
+    assert (evaluation.passed, evaluation.failed_criterion, evaluation.think) == (True, None, "strictly fine")
     assert (evaluation.judged_by, evaluation.improvement_plan, evaluation.usage.llm_calls) == ("model", "", 2)
-    prompts_sent = [request.body["messages"][0]["content"] for request in scripted.sent()]
-    assert prompts_sent[0].startswith("You are the last reviewer")
-    assert prompts_sent[1].startswith("You judge whether an answer is definitive")
+    systems = sorted(request.body["messages"][0]["content"][:50] for request in scripted.sent())
+    assert systems == ["You are the last reviewer before an answer goes ou", "You judge whether an answer is definitive, and not"]
 
 
-async def test_the_first_failure_ends_the_evaluation(scripted, model, prompts, settings):
+async def test_criteria_are_judged_at_the_same_time(scripted, model, prompts, settings):
+    for name in ("DefinitiveOutput", "FreshnessOutput", "StrictOutput"):
+        scripted.llm.on(name, Delay(60, passes()))
+    judging = asyncio.create_task(evaluate(ask("definitive", "freshness", "strict"), model, prompts, settings))
+    assert await asyncio.to_thread(scripted.wait_for_requests, 3)
+    judging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await judging
+    assert await asyncio.to_thread(scripted.wait_for_lost_streams, 3)
+
+
+@pytest.mark.parametrize(
+    ("order", "verdict"), [(("definitive", "strict", "freshness"), "strict"), (("definitive", "freshness", "strict"), "freshness")]
+)
+async def test_the_first_failure_in_the_given_order_is_the_verdict(*, scripted, model, prompts, settings, order, verdict):
     scripted.llm.on("DefinitiveOutput", passes())
     scripted.llm.on("StrictOutput", fails(improvement_plan="Name the year. " * 200, think="x " * 500))
-    evaluation = await evaluate(ask("definitive", "strict", "freshness"), model, prompts, settings)
-    assert (evaluation.passed, evaluation.failed_criterion) == (False, "strict")
-    assert evaluation.improvement_plan.startswith("Name the year. Name")
-    assert (len(evaluation.improvement_plan), len(evaluation.think)) == (1_000, 500)
-    assert evaluation.usage.llm_calls == len(scripted.sent()) == 2
+    scripted.llm.on("FreshnessOutput", fails(days_ago=9, max_age_days=1, think="old"))
+    evaluation = await evaluate(ask(*order), model, prompts, settings)
+    assert (evaluation.passed, evaluation.failed_criterion) == (False, verdict)
+    if verdict == "strict":
+        assert evaluation.improvement_plan.startswith("Name the year. Name")
+        assert (len(evaluation.improvement_plan), len(evaluation.think)) == (1_000, 500)
+    else:
+        assert (evaluation.improvement_plan, evaluation.think) == ("", "old")
+    assert evaluation.usage.llm_calls == len(scripted.sent()) == 3
+
+
+async def test_a_criterion_that_is_named_twice_is_judged_once(scripted, model, prompts, settings):
+    scripted.llm.on("DefinitiveOutput", passes())
+    assert (await evaluate(ask("definitive", "definitive"), model, prompts, settings)).usage.llm_calls == 1
 
 
 @pytest.mark.parametrize("answer", ["", " \n\t"])
@@ -172,11 +197,38 @@ async def test_a_model_that_fails_is_an_error_with_all_usage(*, scripted, model,
     assert raised.value.usage.prompt_tokens > 0
 
 
+@pytest.mark.parametrize("reply", [Status(503), Status(401)])
+async def test_an_earlier_verdict_stands_when_a_later_call_fails(*, scripted, model, prompts, settings, reply):
+    scripted.llm.on("DefinitiveOutput", fails())
+    scripted.llm.on("StrictOutput", reply)
+    evaluation = await evaluate(ask("definitive", "strict"), model, prompts, settings)
+    assert (evaluation.failed_criterion, evaluation.usage.llm_calls) == ("definitive", 1)
+
+
+async def test_a_failure_is_no_verdict_when_only_a_later_criterion_failed(scripted, model, prompts, settings):
+    scripted.llm.on("DefinitiveOutput", Status(503))
+    scripted.llm.on("StrictOutput", fails(improvement_plan="x"))
+    with pytest.raises(ModelUnavailable) as raised:
+        await evaluate(ask("definitive", "strict"), model, prompts, settings)
+    assert raised.value.usage.llm_calls == 1
+
+
 async def test_all_criteria_share_one_allowance(scripted, model, prompts, settings):
     scripted.llm.on("DefinitiveOutput", passes())
     with pytest.raises(BudgetExceeded) as raised:
         await evaluate(ask("definitive", "strict", allowance=Allowance(llm_calls=1)), model, prompts, settings)
     assert raised.value.usage.llm_calls == len(scripted.sent()) == 1
+
+
+async def test_a_model_that_writes_all_it_may_stays_within_the_tokens_of_all(scripted, model, prompts, settings):
+    scripted.llm.count = count_tokens
+    for name in ("DefinitiveOutput", "PluralityOutput", "CompletenessOutput", "StrictOutput"):
+        scripted.llm.on(name, lambda request: Text(" many" * request["max_tokens"]))
+    request = ask("definitive", "plurality", "completeness", "strict", allowance=Allowance(tokens=20_000, llm_calls=8))
+    evaluation = await evaluate(request, model, prompts, settings)
+    assert evaluation.judged_by == "rules"
+    assert 4 <= evaluation.usage.llm_calls <= 8
+    assert 10_000 < evaluation.usage.total_tokens <= 20_000
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from docarray import DocList
 import executors.evaluator
 from executors.evaluator.executor import Evaluator
 from schemas.evaluation import AnalyzeRequest, EvaluateRequest
-from schemas.knowledge import DiaryEntry
+from schemas.knowledge import DiaryEntry, Evidence
+from schemas.reporting import Digest, DigestRequest, SynthesizeRequest
+from schemas.support import CheckRequest
 from tests.scripted import Json
 
 
@@ -37,7 +39,20 @@ async def test_b16_the_evaluator_has_its_model_and_temperature(scripted, make_se
 
 
 def test_every_endpoint_is_bound(make_settings):
-    assert set(Evaluator(settings=make_settings()).requests) >= {"/evaluate", "/analyze"}
+    assert set(Evaluator(settings=make_settings()).requests) >= {"/evaluate", "/analyze", "/check", "/digest", "/synthesize"}
+
+
+async def test_claims_and_pages_without_a_model(make_settings):
+    evaluator = Evaluator(settings=make_settings())
+    evidence = DocList[Evidence]([Evidence(evidence_id="e1", url="https://a.test/", quote="The Eiffel Tower is 330 metres high.")])
+    report = await evaluator.check(CheckRequest(text="The Eiffel Tower is 330 metres high [e1].", evidence=evidence))
+    digest = await evaluator.digest(DigestRequest(question="How high is the Eiffel Tower?", url="https://a.test/", evidence=evidence))
+    request = SynthesizeRequest(question="How high is the Eiffel Tower?", digests=DocList[Digest]([digest]), evidence=evidence)
+    synthesis = await evaluator.synthesize(request)
+    await evaluator.close()
+    assert (report.supported, report.judged_by) == (1, "rules")
+    assert digest.findings == ["The Eiffel Tower is 330 metres high. [e1]"]
+    assert (synthesis.agreements, synthesis.conflicts, synthesis.gaps) == ([], [], [])
 
 
 def test_config_names_the_executor():

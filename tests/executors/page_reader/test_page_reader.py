@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -89,6 +92,42 @@ async def test_what_a_page_has_not_is_filled_in(reader: PageReader) -> None:
     assert (kept.page.page_id, kept.page.language_code) == (response.page.page_id, "nl")
 
 
+@pytest.mark.parametrize("said", ["2026-11-21T10:00:00Z", "2026-11-21T12:00:00.5+02:00"])
+async def test_a_page_that_is_there_already_keeps_the_time_of_its_reading(reader: PageReader, said: str) -> None:
+    response = await reader.read(ReadRequest(url=URL, question=QUESTION, page=Page(text=TEXT, read_at=said)))
+    assert response.page.read_at == "2026-11-21T10:00:00Z"
+
+
+async def test_a_page_from_the_cache_keeps_the_time_of_its_reading(
+    scripted: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.reader.add(URL, "Tides", TEXT)
+    settings = Settings(jina_reader_url=scripted.reader_url, deepsearch_home=tmp_path, deepsearch_cache="read-write")
+    for now in ("2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z"):
+        monkeypatch.setattr("providers.reader.jina.reading_time", lambda now=now: now)
+        reader = PageReader(settings=settings)
+        assert (await reader.read(ReadRequest(url=URL, question=QUESTION))).page.read_at == "2026-11-21T10:00:00Z"
+        await reader.close()
+    assert len(scripted.sent("/reader/")) == 1
+
+
+async def test_every_page_says_when_it_was_read_and_every_image_where_it_was_found(reader: PageReader, scripted: ScriptedServer) -> None:
+    data = {"title": "Tides", "url": URL + "#moon", "content": TEXT, "images": {"Image 1: The shore": "https://a.org/shore.jpg"}}
+    scripted.reader.script(lambda request: Json({"code": 200, "data": data}))
+    requests = [
+        ReadRequest(url=URL, question=QUESTION, with_images=True),
+        ReadRequest(url=URL, question=QUESTION, page=Page(text=TEXT)),
+        attachment(with_images=True),
+    ]
+    for request in requests:
+        before = datetime.now(timezone.utc).replace(microsecond=0)
+        response = await reader.read(request)
+        assert response.page.read_at is not None
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", response.page.read_at)
+        assert before <= datetime.fromisoformat(response.page.read_at) <= datetime.now(timezone.utc)
+        assert {image.page_url for image in response.images} == ({response.page.url} if request.with_images else set())
+
+
 @pytest.mark.parametrize(
     ("page", "field"),
     [
@@ -96,6 +135,10 @@ async def test_what_a_page_has_not_is_filled_in(reader: PageReader) -> None:
         (Page(url=URL, text=" \n"), "page"),
         (Page(url=URL, text="é" * 600_000), "page"),
         (Page(url="nonsense", text="text"), "url"),
+        *(
+            (Page(url=URL, text="text", read_at=time), "page")
+            for time in ("yesterday", "2026-11-21", "2026-11-21T10:00:00", "0001-01-01T00:00:00+14:00")
+        ),
     ],
 )
 async def test_a_page_that_cannot_be_is_refused(scripted: ScriptedServer, page: Page, field: str) -> None:

@@ -120,6 +120,51 @@ def test_a_question_in_a_script_without_spaces():
     assert (decision.action, decision.queries) == ("search", ["莫扎特出生在哪个城市"])
 
 
+# -- another angle -----------------------------------------------------------------------------------------------------
+
+IDLE_SEARCH = DiaryEntry(step=2, action="search", outcome="nothing_new")
+IDLE_VISIT = DiaryEntry(step=3, action="visit", outcome="failed", items=["https://www.u2.test/page"])
+
+
+def known() -> Knowledge:
+    knowledge = page(1, BORN)
+    knowledge.evidence[0].title = "Salzburg travel guide"
+    return knowledge
+
+
+def test_after_two_idle_steps_pages_of_other_sites_come_first():
+    candidates = [
+        RankedUrl(url=url, score=1.0) for url in ("https://p1.test/b", "https://u2.test/", "https://u3.test/", "https://u4.test/")
+    ]
+    state = {"queries": ["x"], "urls": candidates, "knowledge": [known()]}
+    assert rules.decide(ask(**state, idle_steps=1, diary=[IDLE_SEARCH])).urls[0] == "https://p1.test/b"
+    decision = rules.decide(ask(**state, idle_steps=2, diary=[IDLE_VISIT, IDLE_SEARCH]))
+    assert (decision.action, decision.urls) == ("visit", ["https://u3.test/", "https://u4.test/"])
+    assert decision.think == "By rule: the last steps found nothing new, so read pages of other sites."
+    only_visits = rules.decide(ask(**state, idle_steps=2, diary=[IDLE_VISIT], allowed_actions=["visit"]))
+    assert only_visits.urls == ["https://u3.test/", "https://u4.test/", "https://p1.test/b"]
+
+
+def test_after_idle_visits_the_search_takes_another_angle():
+    state = {"idle_steps": 2, "urls": urls(1.0), "diary": [IDLE_SEARCH, IDLE_VISIT], "knowledge": [known()]}
+    decision = rules.decide(ask(**state, queries=["x"], improvements=["Name the tributary too"]))
+    assert (decision.action, decision.queries) == ("search", ["Mozart Name tributary"])
+    assert decision.think == "By rule: the last steps found nothing new, so search from another angle."
+    assert rules.decide(ask(**state, queries=["x"], questions=[QUESTION, "Which valley?"])).queries == ["Mozart valley"]
+    assert rules.decide(ask(**state, queries=["x"])).queries == ["Mozart Salzburg travel guide"]
+    sent = ["guide travel  MOZART salzburg"]
+    assert rules.decide(ask(**state, queries=sent)).queries == ["river flows Mozart born"]
+
+
+def test_all_angles_differ_and_come_to_an_end():
+    request = ask(idle_steps=2, knowledge=[known()], allowed_actions=["search", "answer"])
+    request.queries = ["river flows city Mozart born"]
+    while (decision := rules.decide(request)).action == "search":
+        assert {word.casefold() for word in decision.queries[0].split()} not in [set(sent.casefold().split()) for sent in request.queries]
+        request.queries.append(decision.queries[0])
+    assert 5 < len(request.queries) <= 10
+
+
 WORDS = st.lists(st.sampled_from(["Mozart", "river", "born", "the", "Salzburg", "1756", "??", "C++", "日本", "x" * 200]), max_size=12)
 TEXTS = WORDS.map(" ".join)
 
@@ -132,8 +177,9 @@ TEXTS = WORDS.map(" ".join)
     quotes=st.lists(TEXTS, max_size=9),
     scores=st.lists(st.floats(-1, 5), max_size=20),
     outcomes=st.lists(st.sampled_from(["done", "nothing_new", "failed", "accepted", "rejected"]), max_size=5),
+    idle=st.integers(0, 4),
 )
-def test_the_decision_can_always_be_carried_out(*, question, allowed, sent, quotes, scores, outcomes):
+def test_the_decision_can_always_be_carried_out(*, question, allowed, sent, quotes, scores, outcomes, idle):
     request = ask(
         question=question,
         allowed_actions=allowed,
@@ -141,6 +187,8 @@ def test_the_decision_can_always_be_carried_out(*, question, allowed, sent, quot
         knowledge=[page(n, quote) for n, quote in enumerate(quotes)],
         urls=urls(*scores),
         diary=[DiaryEntry(step=n, action="answer", outcome=outcome) for n, outcome in enumerate(outcomes)],
+        idle_steps=idle,
+        improvements=quotes[:2],
     )
     decision = rules.decide(request)
     assert decision.action in allowed or decision.action == "answer"
@@ -168,6 +216,14 @@ def test_rules_rewrite_requests_to_keywords_not_yet_sent():
     assert [query.text for query in rewriting.queries] == ["Mozart born"]
     assert rewriting.queries[0].time_range is None
     assert rules.rewrite(RewriteRequest(requests=["Salzburg"])).queries == []
+
+
+def test_rules_rewrite_searches_for_each_part_of_the_question_up_to_the_most():
+    request = RewriteRequest(question="Compare PostgreSQL, MySQL and SQLite on concurrency", requests=["databases"])
+    texts = ["Compare PostgreSQL MySQL SQLite concurrency", "PostgreSQL concurrency", "MySQL concurrency", "SQLite concurrency"]
+    assert [query.text for query in rules.rewrite(request).queries] == texts
+    request.most = 2
+    assert [query.text for query in rules.rewrite(request).queries] == [texts[0], "PostgreSQL concurrency"]
 
 
 def test_rules_rewrite_keeps_the_search_language():

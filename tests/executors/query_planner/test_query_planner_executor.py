@@ -9,7 +9,9 @@ import yaml
 
 import executors.query_planner
 from executors.query_planner.executor import QueryPlanner
-from schemas.planning import CodeRequest, DecideRequest, UnderstandRequest
+from schemas.knowledge import Evidence
+from schemas.planning import CodeRequest, DecideRequest, DecomposeRequest, UnderstandRequest
+from schemas.reporting import Digest, OutlineRequest
 from tests.scripted import Json
 
 DECISION = {"think": "t", "action": "answer", "queries": None, "urls": None, "questions": None, "answer": "42", "code_issue": None}
@@ -21,6 +23,11 @@ async def test_without_a_model_the_rules_answer(make_settings):
     assert (understanding.mode, understanding.language_style) == ("extractive", "formal English")
     decision = await planner.decide(DecideRequest(question="How high is the Eiffel Tower?", allowed_actions=["search"]))
     assert (decision.action, decision.decided_by, decision.usage.llm_calls) == ("search", "rules", 0)
+    decomposition = await planner.decompose(DecomposeRequest(question="What is the difference between TCP and UDP?"))
+    assert (decomposition.questions, decomposition.decided_by) == (["What characterises TCP?", "What characterises UDP?"], "rules")
+    digest = Digest(url="https://a.test/", title="TCP", findings=["It is reliable [e1]."])
+    request = OutlineRequest(question="What is TCP?", digests=[digest], evidence=[Evidence(evidence_id="e1")])
+    assert [section.heading for section in (await planner.outline(request)).sections] == ["In short", "TCP"]
     await planner.close()
 
 
@@ -44,7 +51,9 @@ async def test_b16_each_role_has_its_model_and_temperature(scripted, make_settin
 
 
 def test_every_endpoint_is_bound(make_settings):
-    assert set(QueryPlanner(settings=make_settings()).requests) >= {"/understand", "/decide", "/rewrite", "/cluster", "/code"}
+    assert set(QueryPlanner(settings=make_settings()).requests) >= {
+        "/understand", "/decide", "/decompose", "/rewrite", "/cluster", "/code", "/describe", "/outline",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("key", ["jtype", "py_modules"])

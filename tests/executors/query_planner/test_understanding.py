@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executors.query_planner.languages import LANGUAGES
+from executors.query_planner.languages import LANGUAGES, language_in
 from executors.query_planner.understanding import understand
 from schemas.errors import InvalidRequest, ModelRejected, ModelUnavailable
 from schemas.planning import UnderstandRequest
@@ -19,10 +19,10 @@ def report(**fields: object) -> Json:
 @pytest.mark.parametrize(
     ("needs", "criteria"),
     [
-        ({}, ["definitive", "strict"]),
-        ({"needs_freshness": True, "needs_plurality": True}, ["definitive", "freshness", "plurality", "strict"]),
-        ({"needs_plurality": True, "needs_completeness": True}, ["definitive", "completeness", "strict"]),
-        ({"needs_definitive": False}, ["strict"]),
+        ({}, ["definitive", "attribution", "strict"]),
+        ({"needs_freshness": True, "needs_plurality": True}, ["definitive", "freshness", "plurality", "attribution", "strict"]),
+        ({"needs_plurality": True, "needs_completeness": True}, ["definitive", "completeness", "attribution", "strict"]),
+        ({"needs_definitive": False}, ["attribution", "strict"]),
     ],
 )
 async def test_one_call_tells_language_style_and_criteria(scripted, model, prompts, needs, criteria):
@@ -32,6 +32,67 @@ async def test_one_call_tells_language_style_and_criteria(scripted, model, promp
     assert understanding.criteria == criteria
     assert (understanding.mode, understanding.model) == ("model", "stage-model")
     assert understanding.usage.llm_calls == len(scripted.sent()) == 1
+
+
+SURE = [
+    ("How high is the Eiffel Tower and when was it built?", "en", "formal English"),
+    ("艾菲爾鐵塔有多高？它是什麼時候建成的？", "zh-TW", "formal Traditional Chinese"),
+    ("埃菲尔铁塔有多高？它是什么时候建成的？", "zh-CN", "formal Simplified Chinese"),
+    ("Wie hoch ist der Eiffelturm und wann wurde er gebaut?", "de", "formal German"),
+    ("エッフェル塔の高さは何メートルですか？", "ja", "formal Japanese"),
+    ("ما هو ارتفاع برج إيفل ومتى تم بناؤه؟", "ar", "formal Arabic"),
+]
+
+
+@pytest.mark.parametrize(("question", "code", "style"), SURE)
+async def test_a_language_that_is_sure_needs_no_model(prompts, question, code, style):
+    understanding = await understand(UnderstandRequest(question=question), None, prompts)
+    assert (understanding.language_code, understanding.language_style) == (code, style)
+
+
+@pytest.mark.parametrize(("question", "code", "style"), SURE)
+async def test_a_language_that_is_sure_is_not_the_models_to_say(*, scripted, model, prompts, question, code, style):
+    scripted.llm.on("UnderstandingOutput", report(language_code="it", language_style="casual Italian"))
+    understanding = await understand(UnderstandRequest(question=question), model, prompts)
+    assert (understanding.language_code, understanding.language_style) == (code, style)
+    assert understanding.criteria == ["definitive", "attribution", "strict"]
+    assert len(scripted.sent()) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "code", "style"),
+    [
+        ("艾菲爾鐵塔有多高？它是什麼時候建成的？", "zh", "zh-TW", "casual words"),
+        ("艾菲爾鐵塔有多高？它是什麼時候建成的？", "zh-CN", "zh-TW", "formal Traditional Chinese"),
+        ("Wie hoch ist der Eiffelturm und wann wurde er gebaut?", "de", "de", "casual words"),
+        ("Kafka vs RabbitMQ", "zh-tw", "zh-TW", "casual words"),
+        ("寿司 値段", "ja", "ja", "casual words"),
+        ("What does la vie en rose mean in French?", "fr", "fr", "casual words"),
+    ],
+)
+async def test_the_model_says_the_style_and_a_language_that_is_not_sure(*, scripted, model, prompts, question, said, code, style):
+    scripted.llm.on("UnderstandingOutput", report(language_code=said, language_style="casual words"))
+    understanding = await understand(UnderstandRequest(question=question), model, prompts)
+    assert (understanding.language_code, understanding.language_style) == (code, style)
+
+
+@pytest.mark.parametrize("code", list(LANGUAGES))
+async def test_a_chosen_language_wins_over_the_question_and_the_model(*, scripted, model, prompts, code):
+    scripted.llm.on("UnderstandingOutput", report(language_code="it"))
+    request = UnderstandRequest(question="Wie hoch ist der Eiffelturm?", language_code=code)
+    for understanding in (await understand(request, model, prompts), await understand(request, None, prompts)):
+        assert (understanding.language_code, understanding.language_style) == (code, f"formal {LANGUAGES[code]}")
+
+
+@pytest.mark.parametrize(
+    ("style", "code"),
+    [
+        ("casual, technical Spanish", "es"), ("formal Traditional Chinese", "zh"), ("polished English", "en"), ("plain", None),
+        ("English with German terms", None), ("formal Czech", "cs"), ("", None),
+    ],
+)  # fmt: skip
+def test_the_language_that_a_style_names(style, code):
+    assert language_in(style) == code
 
 
 async def test_a_chosen_language_is_kept(scripted, model, prompts):
@@ -56,7 +117,7 @@ def test_there_are_31_languages():
 async def test_rules_understand_without_a_model(prompts):
     understanding = await understand(UnderstandRequest(question="Wie hoch ist der Eiffelturm?"), None, prompts)
     assert (understanding.language_code, understanding.language_style) == ("de", "formal German")
-    assert (understanding.criteria, understanding.mode, understanding.model) == (["definitive"], "extractive", "")
+    assert (understanding.criteria, understanding.mode, understanding.model) == (["definitive", "attribution"], "extractive", "")
     assert understanding.usage.total_tokens == 0
     chosen = await understand(UnderstandRequest(question="Wie hoch?", language_code="fr"), None, prompts)
     assert (chosen.language_code, chosen.language_style) == ("fr", "formal French")
@@ -68,7 +129,7 @@ async def test_rules_understand_without_a_model(prompts):
 async def test_invalid_output_degrades_to_rules_and_keeps_its_usage(scripted, model, prompts, bad):
     scripted.llm.on("UnderstandingOutput", bad)
     understanding = await understand(UnderstandRequest(question="Wie hoch ist der Eiffelturm?"), model, prompts)
-    assert (understanding.language_code, understanding.criteria) == ("de", ["definitive", "strict"])
+    assert (understanding.language_code, understanding.criteria) == ("de", ["definitive", "attribution", "strict"])
     assert (understanding.mode, understanding.model) == ("model", "stage-model")
     assert understanding.usage.llm_calls == len(scripted.sent()) == 2
     assert understanding.usage.prompt_tokens > 0

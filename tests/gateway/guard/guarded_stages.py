@@ -33,6 +33,7 @@ class GuardedController(Executor):
     async def read(self, doc: ReadRequest, **kwargs) -> ReadResponse:
         if doc.url == "fail":
             raise InvalidRequest("The URL fails.", field="url", usage=USAGE)
+        await _end(doc.question)
         return ReadResponse(page=Page(url=doc.url), usage=USAGE)
 
     @requests(on="/research/stream")
@@ -53,6 +54,9 @@ class GuardedController(Executor):
 
     @requests(on="/submit")
     async def submit(self, doc: ResearchRequest, **kwargs) -> RunSummary:
+        if doc.question.startswith("hold submission"):
+            await _end(doc.question)
+            _note(f"submitted {doc.question.split()[1]}")
         self._jobs[doc.run_id] = doc.question
         return RunSummary(run_id=doc.run_id, question=doc.question, background=True)
 
@@ -75,6 +79,7 @@ async def _end(question: str) -> None:
     if question.startswith("fail"):
         raise InvalidRequest("The question fails.", field="question")
     if question.startswith("hold "):
+        _note(f"held {question.split()[1]}")
         try:
             while not (Path(os.environ["HOLD"]) / question.split()[1]).exists():
                 await asyncio.sleep(0.01)

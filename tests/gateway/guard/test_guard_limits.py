@@ -331,57 +331,85 @@ async def test_single_stages_count_and_are_refused_too(start: Any) -> None:
 
 
 @asynccontextmanager
-async def over_http(flow: Any, name: str) -> AsyncIterator[None]:
+async def over_http(flow: Any, endpoint: str, name: str) -> AsyncIterator[None]:
     async with httpx.AsyncClient(base_url=flow.http, timeout=30) as http:
-        call = asyncio.create_task(http.post("/research", json=ask(f"hold {name}")))
+        call = asyncio.create_task(http.post(endpoint, json=ask(f"hold {name}")))
         yield
         call.cancel()
 
 
 @asynccontextmanager
-async def over_grpc(flow: Any, name: str) -> AsyncIterator[None]:
+async def over_grpc(flow: Any, endpoint: str, name: str) -> AsyncIterator[None]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{flow.grpc}") as channel:
-        call = channel.unary_unary("/jina.JinaSingleDataRequestRPC/process_single_data", DataRequestProto.SerializeToString)(wire(name))
+        post = channel.unary_unary("/jina.JinaSingleDataRequestRPC/process_single_data", DataRequestProto.SerializeToString)
+        call = post(wire(endpoint, name))
         yield
         call.cancel()
 
 
 @asynccontextmanager
-async def over_grpc_stream(flow: Any, name: str) -> AsyncIterator[None]:
+async def over_grpc_stream(flow: Any, endpoint: str, name: str) -> AsyncIterator[None]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{flow.grpc}") as channel:
-        call = channel.stream_stream("/jina.JinaRPC/Call", DataRequestProto.SerializeToString)(iter([wire(name)]))
+        call = channel.stream_stream("/jina.JinaRPC/Call", DataRequestProto.SerializeToString)(iter([wire(endpoint, name)]))
         yield
         call.cancel()
 
 
 @asynccontextmanager
-async def over_websocket(flow: Any, name: str) -> AsyncIterator[None]:
+async def over_websocket(flow: Any, endpoint: str, name: str) -> AsyncIterator[None]:
     async with connect(f"ws://127.0.0.1:{flow.http_port}/") as socket:
-        await socket.send(wire(name).SerializeToString())
-        await socket.send(wire("next").SerializeToString())
+        await socket.send(wire(endpoint, name).SerializeToString())
+        await socket.send(wire(endpoint, "next").SerializeToString())
         await socket.send(b"\x00")
         yield
 
 
-def wire(name: str) -> DataRequestProto:
+def wire(endpoint: str, name: str) -> DataRequestProto:
     request = DataRequestProto()
-    request.header.exec_endpoint = "/research"
-    request.data.docs.docs.append(ResearchRequest(question=f"hold {name}").to_protobuf())
+    request.header.exec_endpoint = endpoint
+    document = ReadRequest if endpoint == "/read" else ResearchRequest
+    request.data.docs.docs.append(document(question=f"hold {name}").to_protobuf())
     return request
 
 
+PROTOCOLS = [over_http, over_grpc, over_grpc_stream, over_websocket]
+
+
 @pytest.mark.flow
-@pytest.mark.parametrize("ask_and_leave", [over_http, over_grpc, over_grpc_stream, over_websocket])
+@pytest.mark.parametrize("ask_and_leave", PROTOCOLS)
 async def test_a_unary_run_is_stopped_when_its_client_leaves(small: Any, until: Any, ask_and_leave: Any) -> None:
     name = ask_and_leave.__name__
     tokens = small.measured("deepsearch_tokens_total")
-    async with ask_and_leave(small, name):
+    async with ask_and_leave(small, "/research", name):
         await until(lambda: small.measured("deepsearch_runs_under_way") == 1)
     left = time.monotonic()
     await until(lambda: f"cut {name}" in small.notes and small.measured("deepsearch_runs_under_way") == 0)
     assert time.monotonic() - left < 1
     await until(lambda: small.measured("deepsearch_tokens_total") == tokens + 100)  # and paid for
     assert "cut next" not in small.notes
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("ask_and_leave", PROTOCOLS)
+async def test_a_single_stage_is_stopped_when_its_client_leaves(small: Any, until: Any, ask_and_leave: Any) -> None:
+    name = f"read-{ask_and_leave.__name__}"
+    async with ask_and_leave(small, "/read", name):
+        await until(lambda: f"held {name}" in small.notes)
+    left = time.monotonic()
+    await until(lambda: f"cut {name}" in small.notes)
+    assert time.monotonic() - left < 1
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("ask_and_leave", [over_http, over_grpc])
+async def test_a_job_begins_also_for_a_client_that_leaves(small: Any, until: Any, ask_and_leave: Any) -> None:
+    name = f"submission-{ask_and_leave.__name__}"
+    async with ask_and_leave(small, "/submit", name):
+        await until(lambda: f"held {name}" in small.notes)
+    small.let_end(name)
+    await until(lambda: f"submitted {name}" in small.notes)
+    assert f"cut {name}" not in small.notes
+    await until(lambda: small.measured("deepsearch_runs_under_way") == 0)
 
 
 @pytest.mark.flow

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.flow
 
 QUESTION = "How do I scale the page readers of https://host1.org/readers?"
 ANSWER = "Page readers scale by their number of replicas [^1]."
-TOOLS = ["research", "ask_corpus", "get_research", "cancel_research", "list_research", "search", "read_url"]
+TOOLS = ["research", "ask_corpus", "get_research", "approve_outline", "cancel_research", "list_research", "search", "read_url"]
 
 
 @dataclass

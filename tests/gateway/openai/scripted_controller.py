@@ -10,8 +10,15 @@ from schemas.research import ResearchRequest
 Told = Tuple[str, Dict[str, Any]]  # noqa: UP006
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 60, "provider_tokens": 7, "llm_calls": 3}
-REFERENCE = {"number": 1, "url": "https://a.org/x", "title": "A [title]", "quote": "It is\n so.", "published": "2026-01-02"}
-SECOND = {"number": 2, "url": "https://b.org/y z", "title": "", "quote": "And so."}
+REFERENCE = {
+    "number": 1,
+    "evidence_id": "e7",
+    "url": "https://a.org/x",
+    "title": "A [title]",
+    "quote": "It is\n so.",
+    "published": "2026-01-02",
+}
+SECOND = {"number": 2, "evidence_id": "e9", "url": "https://b.org/y z", "title": "", "quote": "And so."}
 
 
 def delta(text: str, offset: int = 0) -> Told:
@@ -30,6 +37,28 @@ def finished(text: str, references: List[Dict[str, Any]], **more: Any) -> Told: 
 
 STARTED: Told = ("run_started", {})
 TEXT = "First it is so [^1]. 雪 And more [^2], again [^1]."
+SUPPORT = {
+    "supported": 1,
+    "partly": 1,
+    "removed": 1,
+    "judged_by": "model",
+    "statements": [
+        {"start": 0, "end": 20, "text": "First it is so", "verdict": "supported", "score": 0.98765, "cited": ["e7"], "evidence": ["e7"]},
+        {"start": 20, "end": 20, "text": "It costs 5.", "verdict": "unsupported", "missing": ["5"], "reason": "No 5.", "removed": True},
+        {
+            "start": 21,
+            "end": len(TEXT),
+            "text": "雪 And more",
+            "verdict": "partly",
+            "score": 0.5,
+            "cited": ["e9", "e7"],
+            "evidence": ["e9"],
+        },
+    ],
+    "contradictions": [{"statement": 2, "supporting": "e9", "opposing": "e7", "quote": "It is not.", "reason": "It says no."}],
+}
+IMAGES = [{"url": f"https://a.org/{n}.png", "page_url": "https://a.org/x", "score": 0.5} for n in range(12)]
+OUTLINE = {"title": "Snow", "sections": [{"heading": "Ice", "brief": "What it is.", "words": 1200}, {"heading": "Rain"}]}
 WORK: List[Told] = [  # noqa: UP006
     STARTED,
     ("decided", {"decision": {"action": "search", "think": "I search. </think><think>"}}),
@@ -38,16 +67,34 @@ WORK: List[Told] = [  # noqa: UP006
     called("rank", "not a query"),
     called("read", "https://a.org/x"),
     called("read", "https://a.org/x"),
-    ("page_read", {"page": {"url": "https://a.org/x"}, "images": [{"url": f"https://a.org/{n}.png"} for n in range(12)]}),
+    ("page_read", {"page": {"url": "https://a.org/x"}}),
     ("evaluated", {"evaluation": {"passed": False, "think": "It fails."}}),
     ("analyzed", {"analysis": {"recap": "Recap.", "blame": "Blame.", "improvement": "Improve."}}),
 ]
+LONG: List[Told] = [  # noqa: UP006
+    STARTED,
+    ("decomposed", {"decomposition": {"questions": ["What is snow?", "What is ice?"]}}),
+    ("delegated", {"answer": {"question": "What is snow?", "stop_reason": "answered"}}),
+    ("digested", {"digest": {"url": "https://a.org/x", "title": "On </think>snow", "findings": ["It is so [e7].", "And so [e9]."]}}),
+    ("digested", {"digest": {"url": "https://b.org/"}}),
+    ("synthesized", {"synthesis": {"agreements": ["It is cold [e7, e9]."], "gaps": ["How cold?"]}}),
+    ("outlined", {"outline": OUTLINE}),
+    ("section_written", {"draft": {"text": "First it is so [e7]."}}),
+    ("checked", {"support": {"supported": 5, "partly": 1, "unsupported": 2}}),
+    ("revised", {"draft": {"text": TEXT}}),
+    ("checked", {"support": {"supported": 7}}),
+    ("illustrated", {"illustration": {}}),
+]
 SCRIPTS: Dict[str, List[Told]] = {  # noqa: UP006
-    "tokens": [*WORK, *(delta(c, n) for n, c in enumerate(TEXT)), finished(TEXT, [REFERENCE, SECOND])],
+    "tokens": [*WORK, *(delta(c, n) for n, c in enumerate(TEXT)), finished(TEXT, [REFERENCE, SECOND], support=SUPPORT, images=IMAGES)],
+    "long": [*LONG, finished(TEXT, [REFERENCE, SECOND], support=SUPPORT)],
+    "restarted support": [STARTED, delta("Old half"), delta(TEXT), finished(TEXT, [REFERENCE, SECOND], support=SUPPORT)],
+    "guess": [STARTED, finished("Perhaps.", [], guessed=True)],
+    "waiting": [STARTED, ("outlined", {"outline": OUTLINE}), ("run_ended", {"outcome": "waiting"})],
     "restart": [STARTED, delta("Old half"), delta("New answer"), delta(" [^1].", 10), finished("New answer [^1].", [REFERENCE])],
     "repeat": [STARTED, delta("Half an"), delta("Half"), delta(" an answer.", 4), finished("Half an answer.", [])],
     "silent": [STARTED, finished("Never streamed.", [])],
-    "json": [*WORK, delta("Text."), finished("Text [^1].", [REFERENCE], json_text='{"so": true}')],
+    "json": [*WORK, delta("Text."), finished(TEXT, [REFERENCE], support=SUPPORT, json_text='{"so": true}')],
     "json failed": [*WORK, delta("Text."), finished("Text.", [], json_error="the model gave none")],
     "json empty": [STARTED, finished("Text.", [])],
     "json broken": [STARTED, finished("Text.", [], json_text="Text.")],

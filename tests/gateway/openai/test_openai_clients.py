@@ -174,6 +174,24 @@ async def test_eight_at_once(served: Served) -> None:
     assert len({completion.id for completion in completions}) == 8
 
 
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [({"team_size": 9}, "team_size"), ({"words": 500}, "words"), ({"plan_first": True}, "plan_first"), ({"mode": "poem"}, "mode")],
+)
+def test_wrong_wishes_are_refused_by_every_door(served: Served, wish: dict[str, Any], field: str) -> None:
+    with httpx.Client(base_url=served.url, timeout=30) as http:
+        for path, body, statuses in (
+            ("/v1/chat/completions", {"messages": asked["messages"], **wish}, {400}),
+            ("/v1/responses", {"input": QUESTION, **wish}, {400}),
+            ("/v1/research", {"question": QUESTION, **wish}, {400, 422}),
+            ("/research", {"data": [{"question": QUESTION, **wish}]}, {400}),
+        ):
+            response = http.post(path, json=body)
+            assert response.status_code in statuses, (path, response.text)
+            error = response.json()["error"]
+            assert error.get("param", error.get("field")) == field, (path, response.text)
+
+
 def test_responses_of_the_python_client(client: OpenAI) -> None:
     response = client.responses.create(model="deepsearch", input=QUESTION, instructions="Be brief.", extra_body=research)
     check_content(response.output_text)

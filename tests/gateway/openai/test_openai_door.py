@@ -121,6 +121,8 @@ def test_a_whole_completion(http: httpx.Client) -> None:
     assert cited[0]["exactQuote"] == "It is\n so." and cited[0]["dateTime"] == "2026-01-02" and cited[1]["dateTime"] is None
     assert document["relatedImages"] == [f"https://a.org/{number}.png" for number in range(10)]
     assert document["notice"] == "Note."
+    assert "relatedImages" not in ask(http, "tokens").json()
+    assert ask(http, "guess", with_images=True).json()["relatedImages"] == []
 
 
 def test_usage_adds_up(http: httpx.Client) -> None:
@@ -151,6 +153,151 @@ def test_the_conversation_reaches_the_controller(http: httpx.Client) -> None:
     ]
     assert asked["budget_tokens"] == 5_000 and asked["max_references"] == 0
     assert document["id"] == f"chatcmpl-{asked['run_id']}" and document["model"] == "deepsearch"
+
+
+# -- whether the evidence supports it ------------------------------------------------------------------------------------
+
+TOTALS = {"statements": 3, "supported": 1, "partly": 1, "unsupported": 0, "removed": 1}
+
+
+def check_support(support: dict[str, Any], content: str) -> None:
+    assert support["totals"] == TOTALS and support["judged_by"] == "model"
+    first, removed, last = support["statements"]
+    assert content[first["start"] : first["end"]] == "First it is so [^1]." and "text" not in first
+    assert (first["verdict"], first["score"], first["references"], first["evidence"]) == ("supported", 0.988, [1], ["e7"])
+    assert content[last["start"] : last["end"]] == "雪 And more [^2], again [^1]."
+    assert last["references"] == [2, 1] and last["verdict"] == "partly"
+    assert removed == {
+        "start": first["end"], "end": first["end"], "verdict": "unsupported", "score": 0.0, "references": [], "evidence": [],
+        "missing": ["5"], "reason": "No 5.", "removed": True, "text": "It costs 5.",
+    }  # fmt: skip
+    (contradiction,) = support["contradictions"]
+    assert contradiction == {"statement": 2, "supporting": "e9", "opposing": "e7", "quote": "It is not.", "reason": "It says no."}
+
+
+def test_the_support_of_every_statement_is_told_by_every_shape(http: httpx.Client) -> None:
+    whole = ask(http, "tokens").json()
+    check_support(whole["support"], whole["choices"][0]["message"]["content"])
+    documents = chunks(http, "tokens")
+    check_support(documents[-2]["support"], content(documents).partition("</think>\n\n")[2])
+    response = http.post("/v1/responses", json={"input": "tokens"}).json()
+    check_support(response["support"], Response.model_validate(response).output_text)
+    last = stream(http, "/v1/responses", {"input": "tokens"})[-1]["response"]
+    assert last["support"] == response["support"] == whole["support"]
+    assert response["usage"]["support"] == whole["usage"]["support"] == TOTALS and response["metadata"] == {}
+    assert whole["guessed"] is response["guessed"] is False
+    apart = chunks(http, "tokens", stream_options={"include_usage": True})
+    assert apart[-2]["usage"]["support"] == TOTALS and "support" in apart[-3]
+
+
+def test_the_support_of_an_answer_begun_anew_is_for_the_last_of_it(http: httpx.Client) -> None:
+    documents = chunks(http, "restarted support")
+    final = content(documents).partition("</think>\n\n")[2]
+    assert final.startswith(f"Old half{RESTART}")
+    check_support(documents[-2]["support"], final)
+
+
+def test_the_support_of_json_is_for_the_whole_of_it(http: httpx.Client) -> None:
+    document = ask(http, "json", response_format=SCHEMA).json()
+    size = len(document["choices"][0]["message"]["content"])
+    statements = document["support"]["statements"]
+    assert [(one["start"], one["end"]) for one in statements] == [(0, size)] * 3
+    assert [one["text"] for one in statements] == ["First it is so", "It costs 5.", "雪 And more"]
+
+
+def test_what_was_not_checked_has_no_verdicts_and_a_guess_says_so(http: httpx.Client) -> None:
+    document = ask(http, "guess").json()
+    assert document["support"] is None and "support" not in document["usage"] and document["guessed"] is True
+    assert http.post("/v1/responses", json={"input": "guess"}).json()["guessed"] is True
+
+
+def test_the_support_reaches_the_python_client(client: OpenAI) -> None:
+    completion = client.chat.completions.create(model="deepsearch", messages=[{"role": "user", "content": "tokens"}])
+    assert completion.model_extra is not None and completion.usage is not None and completion.usage.model_extra is not None
+    check_support(completion.model_extra["support"], completion.choices[0].message.content or "")
+    assert completion.usage.model_extra["support"] == TOTALS
+    response = client.responses.create(model="deepsearch", input="tokens")
+    assert response.model_extra is not None
+    check_support(response.model_extra["support"], response.output_text)
+
+
+# -- reports and teams ---------------------------------------------------------------------------------------------------
+
+LONG = [
+    "Sub-problems:\n- What is snow?\n- What is ice?",
+    "A researcher has ended (answered): What is snow?",
+    "2 findings in On snow",
+    "no findings in https://b.org/",
+    "The sources agree:\n- It is cold.",
+    "Still open:\n- How cold?",
+    "Outline of Snow:\n- Ice\n- Rain",
+    "Checked: 5 statements supported, 1 in part, 2 not.",
+    "The draft was revised.",
+    "Checked: 7 statements supported, 0 not.",
+]
+
+
+def test_a_long_run_is_told_in_short_lines(http: httpx.Client) -> None:
+    assert ask(http, "long").json()["choices"][0]["message"]["reasoning_content"] == "\n\n".join(LONG)
+    documents = chunks(http, "long")
+    thinking, _, answer = content(documents).partition("</think>\n\n")
+    assert thinking == "<think>" + "".join(f"{line}\n\n" for line in LONG) and answer.startswith(TEXT)
+    response = http.post("/v1/responses", json={"input": "long"}).json()
+    assert [item["summary"][0]["text"] for item in response["output"] if item["type"] == "reasoning"] == LONG
+
+
+def test_an_outline_that_waits_is_the_content(http: httpx.Client, client: OpenAI) -> None:
+    document = ask(http, "waiting", mode="report", plan_first=True).json()
+    ChatCompletion.model_validate(document)
+    said, run_id = document["choices"][0]["message"]["content"], document["id"].removeprefix("chatcmpl-")
+    assert said.startswith("# Snow\n\n1. **Ice** (about 1,200 words): What it is.\n2. **Rain**\n\nThe report is written when")
+    assert f"`POST /v1/research/{run_id}/outline`" in said
+    assert (document["stop_reason"], document["usage"]) == ("waiting", None)
+    assert document["approve"] == f"/v1/research/{run_id}/outline"
+    assert document["outline"]["title"] == "Snow" and document["outline"]["sections"][1] == {
+        "heading": "Rain", "brief": "", "evidence": [], "words": 0,
+    }  # fmt: skip
+    documents = chunks(http, "waiting")
+    assert content(documents).partition("</think>\n\n")[2].startswith("# Snow")
+    assert documents[-2]["stop_reason"] == "waiting" and documents[-2]["choices"][0]["finish_reason"] == "stop"
+    response = client.responses.create(model="deepsearch", input="waiting")
+    assert response.status == "completed" and response.output_text.startswith("# Snow") and response.usage is None
+    assert response.model_extra is not None and response.model_extra["outline"] == document["outline"]
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"team_size": 9}, "team_size"),
+        ({"words": 50, "mode": "report"}, "words"),
+        ({"words": 500}, "words"),
+        ({"plan_first": True}, "plan_first"),
+        ({"plan_first": True, "mode": "report", **{"response_format": SCHEMA}}, "plan_first"),
+        ({"citations": "lax"}, "citations"),
+        ({"mode": "poem"}, "mode"),
+        ({"allow_guess": "yes"}, "allow_guess"),
+        ({"polish": 1}, "polish"),
+    ],
+)
+def test_wrong_wishes_are_refused_in_openais_form(client: OpenAI, more: dict[str, Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(model="deepsearch", messages=[{"role": "user", "content": "tokens"}], extra_body=more)
+    assert raised.value.param == param
+    if "response_format" not in more:
+        with pytest.raises(openai.BadRequestError) as raised:
+            client.responses.create(model="deepsearch", input="tokens", extra_body=more)
+        assert raised.value.param == param
+
+
+def test_every_wish_reaches_the_controller_by_every_shape(client: OpenAI) -> None:
+    wishes: dict[str, Any] = {
+        "mode": "report", "words": 3_000, "plan_first": True, "team_size": 3, "citations": "flag", "allow_guess": True, "polish": True,
+    }  # fmt: skip
+    chat = client.chat.completions.create(model="deepsearch", messages=[{"role": "user", "content": "q"}], extra_body=wishes)
+    asked = [chat.choices[0].message.content or "", client.responses.create(model="deepsearch", input="q", extra_body=wishes).output_text]
+    for text in asked:
+        document = json.loads(text)
+        assert {name: document[name] for name in wishes} == wishes and document["max_references"] is None
 
 
 # -- streamed ----------------------------------------------------------------------------------------------------------
@@ -185,7 +332,7 @@ def test_a_stream_and_a_whole_completion_say_the_same(http: httpx.Client) -> Non
     documents = chunks(http, "tokens")
     assert content(documents).partition("</think>\n\n")[2] == whole["choices"][0]["message"]["content"]
     assert deltas(documents)[-1]["annotations"] == whole["choices"][0]["message"]["annotations"]
-    for name in ("usage", "visitedURLs", "readURLs", "numURLs", "stop_reason", "notice", "relatedImages"):
+    for name in ("usage", "visitedURLs", "readURLs", "numURLs", "stop_reason", "notice", "support", "guessed"):
         assert documents[-2][name] == whole[name]
 
 

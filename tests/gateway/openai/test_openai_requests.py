@@ -13,9 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from executors.controller import checking
 from executors.query_planner.languages import LANGUAGES as ANSWER_LANGUAGES
 from gateway.openai.messages import MOST_ATTACHMENT_BYTES, MOST_ATTACHMENTS, Turn, conversation, without_thinking
-from gateway.openai.requests import LANGUAGES, SEARCH_PROVIDERS, ChatRequest, ResponseRequest, chat_research, response_research
+from gateway.openai.requests import (
+    LANGUAGES,
+    MOST_RESEARCHERS,
+    MOST_WORDS,
+    SEARCH_PROVIDERS,
+    ChatRequest,
+    ResponseRequest,
+    chat_research,
+    response_research,
+)
 from gateway.openai.structured import MOST_SCHEMA_CHARACTERS, schema_text
 from providers.search import PROVIDERS
 from schemas.errors import DeepSearchError, InvalidRequest
@@ -44,6 +54,7 @@ def roles(*turns: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_the_lists_kept_at_this_door_are_those_of_the_stages() -> None:
     assert tuple(ANSWER_LANGUAGES) == LANGUAGES and tuple(PROVIDERS) == SEARCH_PROVIDERS
+    assert (checking.MOST_RESEARCHERS, checking.MOST_WORDS) == (MOST_RESEARCHERS, MOST_WORDS)
 
 
 def test_every_parameter_reaches_the_research() -> None:
@@ -62,8 +73,13 @@ def test_every_parameter_reaches_the_research() -> None:
         search_language_code="de",
         search_provider="duck",
         with_images=True,
-        team_size=1,
-        mode="answer",
+        team_size=8,
+        mode="report",
+        words=20_000,
+        plan_first=True,
+        citations="off",
+        allow_guess=True,
+        polish=True,
         n=1,
         min_annotation_relevance=0.8,
         max_returned_urls=3,
@@ -84,7 +100,26 @@ def test_every_parameter_reaches_the_research() -> None:
         "search_language_code": "de",
         "search_provider": "duckduckgo",
         "with_images": True,
+        "team_size": 8,
+        "mode": "report",
+        "words": 20_000,
+        "plan_first": True,
+        "citations": "off",
+        "allow_guess": True,
+        "polish": True,
     }
+
+
+def test_what_is_not_asked_for_is_left_to_the_run() -> None:
+    asked = research(mode=None, words=None, team_size=None, citations=None, max_annotations=None)
+    assert (asked.mode, asked.words, asked.plan_first, asked.team_size, asked.citations) == ("answer", None, False, 1, None)
+    assert asked.max_references is None and research(max_annotations=0).max_references == 0
+    assert research(mode="report").max_references is None
+
+
+@pytest.mark.parametrize("body", [{"words": 500}, {"plan_first": True}, {"words": 500, "mode": "answer"}])
+def test_what_is_for_reports_is_refused_for_answers(body: dict[str, Any]) -> None:
+    assert refused(**body).field == next(iter(body))
 
 
 def test_what_openai_has_and_we_do_not_is_ignored() -> None:
@@ -124,8 +159,16 @@ def test_the_completion_tokens_are_a_budget_with_one_attempt_unless_told_otherwi
         ("stream", "yes"),
         ("with_images", 1),
         ("n", 2),
-        ("team_size", 2),
-        ("mode", "report"),
+        ("team_size", 0),
+        ("team_size", 9),
+        ("team_size", True),
+        ("words", 99),
+        ("words", 20_001),
+        ("words", "many"),
+        ("plan_first", "yes"),
+        ("citations", "lax"),
+        ("allow_guess", 1),
+        ("polish", "no"),
         ("mode", "poem"),
         ("response_format", "json"),
     ],

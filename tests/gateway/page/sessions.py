@@ -1,4 +1,4 @@
-"""Sessions that the scripted model runs for the page: one with everything that a run can show, one hostile, one that stands still."""
+"""Sessions that the scripted model runs for the page: one with everything that a run can show, and one that is hostile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.scripted.server import ScriptedServer
 
 FULL = "How do heat pumps perform below −15 °C, according to field studies?"
 HOSTILE = "What does the malicious page say about kettles?"
-WRITING = "How does an espresso machine keep its pressure?"
 PLAIN = "How do I scale the page readers?"
 
 QUOTE = "At −20 °C the 57 monitored heat pumps reached a mean coefficient of performance of 1.9."
@@ -58,8 +57,6 @@ HOSTILE_ANSWER = f"""{HOSTILE_SENTENCE} [e1]
 | 1 | `<b onclick=window.__hit=1>` |
 """
 
-STALLED_PIECES = ("A pump builds the pressure, ", "and a valve keeps it [e1].", " Then more")
-
 _DECISIONS: dict[str, list[dict[str, Any]]] = {
     FULL: [
         {
@@ -92,11 +89,6 @@ _DECISIONS: dict[str, list[dict[str, Any]]] = {
         {"think": f"I search. {XSS}", "action": "search", "queries": ["malicious page kettles <b>bold</b>"]},
         {"think": "\u202eI read.", "action": "visit", "urls": [1]},
         {"think": "Done.", "action": "answer", "answer": HOSTILE_ANSWER},
-    ],
-    WRITING: [
-        {"think": "I search.", "action": "search", "queries": ["espresso machine pressure"]},
-        {"think": "I read.", "action": "visit", "urls": [1]},
-        {"think": "Done.", "action": "answer", "answer": "With a pump [e1]."},
     ],
 }
 _EVIDENCE = {"STUDY": QUOTE, "REPORT": "Heating capacity at −25 °C"}
@@ -173,7 +165,7 @@ class Sessions:
 
     def _other(self, name: str, question: str, said: str) -> Reply:
         if name == "":
-            return Text(pieces=STALLED_PIECES, stop_after=4, then="stall")
+            return Text(pieces=(HOSTILE_ANSWER,))
         if name == "UnderstandingOutput":
             needs = {f"needs_{one}": False for one in ("definitive", "freshness", "plurality", "completeness")}
             return Json({"think": "Facts.", "language_code": "en", "language_style": "plain English", **needs})
@@ -184,7 +176,7 @@ class Sessions:
             insight = "Efficiency falls with temperature, but pumps keep running." if question == FULL else "<b>They</b> agree."
             return Json({"think": "They agree.", "clusters": [{"insight": insight, "question": "How?", "results": [1]}]})
         if name == "StrictOutput":
-            rejected = question == WRITING or (question == FULL and "**Efficiency:**" not in said)
+            rejected = question == FULL and "**Efficiency:**" not in said
             return Json(
                 {
                     "think": "It gives no figure." if rejected else "Every statement has a figure and a source.",
@@ -210,7 +202,4 @@ def add_sessions(server: ScriptedServer) -> Sessions:
     server.add_page(HOSTILE_URL, HOSTILE_TITLE, f"{XSS} {HOSTILE_SENTENCE} \u202eReversed.")
     # The reader is asked in the spelling that was checked.
     server.reader.add(HOSTILE_URL.replace('"', "%22"), HOSTILE_TITLE, f"{XSS} {HOSTILE_SENTENCE} \u202eReversed.")
-    server.add_page(
-        "https://coffee.example.org/espresso", "Espresso pressure", "A lever of the espresso machine builds its pressure of 9 bar."
-    )
     return sessions

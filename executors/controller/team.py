@@ -1,0 +1,118 @@
+"""Team mode: the question is split, a run of its own works on each sub-problem, and their answers become one draft.
+
+    decompose → delegate, in parallel → reduce → evaluate, as any draft
+
+When the draft does not pass, the run goes on by itself with all that the team has found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import regex
+from docarray import DocList
+
+from executors.controller.answering import judge
+from executors.controller.state import RunState
+from executors.controller.step import call, changed, finish, learned, next_step
+from schemas import events as ev
+from schemas.answering import ReducePart
+from schemas.events import Effect
+from schemas.knowledge import Evidence, Knowledge
+from schemas.research import ResearchAnswer
+
+TEAM_SHARE = 0.8
+"""Part of what is left that the team may spend together; the rest is for merging, evaluating, and what is missing then."""
+_MARKER = regex.compile(r"\[\^(\d+)\]")
+
+
+def begin_team(state: RunState) -> RunState:
+    """Split the question."""
+    return call(changed(state, phase="team"), "decompose")
+
+
+def on_decomposed(state: RunState, effect: Effect, event: ev.Decomposed) -> RunState:
+    """Give each sub-problem to a run of its own; a question that cannot be split stays with this one."""
+    questions = list(dict.fromkeys(question.strip() for question in event.decomposition.questions if question.strip()))
+    questions = questions[: state.request.team_size]
+    if len(questions) < 2:
+        return next_step(state)
+    reason = state.budget.exhausted(model=state.uses_model)
+    if reason:
+        return finish(state, reason)
+    run_id = state.request.run_id
+    effects = tuple(
+        state.budget.allot(
+            Effect(id=f"{state.sequence}.delegate.{number}", kind="delegate", question=question, items=[f"{run_id}-{number}"]),
+            part=TEAM_SHARE / len(questions),
+            model=state.uses_model,
+        )
+        for number, question in enumerate(questions, start=1)
+    )
+    return changed(state, team=tuple(questions), questions=(*state.questions, *questions), pending=effects)
+
+
+def on_delegated(state: RunState, effect: Effect, event: ev.Delegated) -> RunState:
+    """Keep the answer until those of the others are there."""
+    return after_delegation(changed(state, team_answers={**state.team_answers, effect.question: event.answer}))
+
+
+def on_delegation_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
+    """Go on without this sub-problem, and say so."""
+    return after_delegation(changed(state, unread=(*state.unread, f"{effect.question}: {event.message}")))
+
+
+def after_delegation(state: RunState) -> RunState:
+    """Merge the answers when the last one is there; they enter in the order of the sub-problems."""
+    if state.pending:
+        return state
+    for question in state.team:
+        if question in state.team_answers:
+            state = _with_answer(state, question, state.team_answers[question])
+    state = changed(state, team_answers={})
+    return call(state, "reduce") if state.parts else next_step(state)
+
+
+def _with_answer(state: RunState, question: str, answer: ResearchAnswer) -> RunState:
+    """The answer's references become evidence of this run, and its markers cite them."""
+    ids = {reference.number: f"e{state.evidence_count + n}" for n, reference in enumerate(answer.references, start=1)}
+    evidence = [
+        Evidence(
+            id="",
+            evidence_id=ids[reference.number],
+            page_id=reference.page_id,
+            url=reference.url,
+            title=reference.title,
+            quote=reference.quote,
+            start=reference.start,
+            end=reference.end,
+            score=1.0,
+            published=reference.published,
+            modified=reference.modified,
+            read_at=reference.read_at,
+        )
+        for reference in answer.references
+    ]
+    state = changed(
+        state,
+        evidence_count=state.evidence_count + len(evidence),
+        visited=tuple(dict.fromkeys((*state.visited, *answer.visited_urls))),
+        read=tuple(dict.fromkeys((*state.read, *answer.read_urls))),
+        queries=tuple(dict.fromkeys((*state.queries, *answer.queries))),
+    )
+    if not evidence or answer.stop_reason == "no_evidence":
+        return state  # an answer without a source is no finding
+    text = _citing(answer.text, ids)
+    state = learned(state, Knowledge(id="", kind="qa", question=question, answer=text, evidence=DocList[Evidence](evidence)))
+    return changed(state, parts=(*state.parts, ReducePart(id="", question=question, text=text)))
+
+
+def _citing(text: str, ids: Mapping[int, str]) -> str:
+    """The text with its footnote markers as citations of evidence."""
+    return _MARKER.sub(lambda marker: f"[{ids[int(marker[1])]}]" if int(marker[1]) in ids else "", text)
+
+
+def on_reduced(state: RunState, effect: Effect, event: ev.Reduced) -> RunState:
+    """The merged draft is judged like any other."""
+    draft = event.draft.text.strip()
+    return judge(changed(state, draft=draft, support=None)) if draft else next_step(state)

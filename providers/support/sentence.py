@@ -1,0 +1,143 @@
+"""A sentence with what rules can see in it. Everything is found once, and only when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+
+import regex
+
+from providers.lexical import sentences
+from providers.support.dates import dates
+from providers.support.polarity import Reach, denials, negations, quantifiers
+from providers.support.quantities import Quantity, normalised, quantities
+from providers.support.relations import Meaning, meanings
+from providers.support.tokens import Token, tokens
+from providers.support.word_lists import phrases
+
+_MAX_CHARACTERS = 2_000
+_PIECE_CHARACTERS = 4_000
+_LONG_CHARACTERS = 20_000
+_PIECE_OF_LONG_CHARACTERS = 300
+_ENDS_EARLY = regex.compile(r"(?:\b\d{1,2}|\b\p{L}\p{L}{0,5})\.$")
+
+
+class Sentence:
+    """A sentence in `language`, or a part of a text treated as one."""
+
+    def __init__(self, text: str, language: str) -> None:
+        self.text = normalised(text[:_MAX_CHARACTERS])
+        self.language = language
+
+    @cached_property
+    def dates(self) -> list[Quantity]:
+        return dates(self.text)
+
+    @cached_property
+    def quantities(self) -> list[Quantity]:
+        return quantities(self.text, self.language, [(date.start, date.end) for date in self.dates])
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        taken = sorted((q.start, q.end) for q in [*self.dates, *self.quantities])
+        return tokens(self.text, self.language, taken)
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """All places of every term."""
+        found: dict[str, list[int]] = {}
+        for i, token in enumerate(self.tokens):
+            found.setdefault(token.term, []).append(i)
+        return found
+
+    @cached_property
+    def by_term(self) -> dict[str, int]:
+        """The first place of every term."""
+        return {token.term: i for i, token in reversed(list(enumerate(self.tokens)))}
+
+    @cached_property
+    def initials(self) -> dict[str, int]:
+        """The initials of two to six neighbouring words with capitals, and where the words begin: "who" for World Health Organization."""
+        found: dict[str, int] = {}
+        words = [i for i, token in enumerate(self.tokens) if token.weight or token.text[:1].isupper()]
+        for n, first in enumerate(words):
+            letters = ""
+            for i in words[n : n + 6]:
+                if not self.tokens[i].text[:1].isupper():
+                    break
+                letters += self.tokens[i].text[0].lower()
+                if len(letters) > 1:
+                    found.setdefault(letters, first)
+        return found
+
+    @cached_property
+    def by_beginning(self) -> dict[str, list[int]]:
+        """The places of the terms by their first five letters."""
+        found: dict[str, list[int]] = {}
+        for i, token in enumerate(self.tokens):
+            if token.weight and len(token.term) >= 5:
+                found.setdefault(token.term[:5], []).append(i)
+        return found
+
+    @cached_property
+    def meanings(self) -> dict[int, tuple[Meaning, ...]]:
+        return meanings(self.text, self.tokens, self.language)
+
+    @cached_property
+    def by_meaning(self) -> dict[Meaning, int]:
+        return {meaning: i for i, known in reversed(self.meanings.items()) for meaning in known}
+
+    @cached_property
+    def negations(self) -> list[Reach]:
+        return negations(self.text, self.tokens, self.language)
+
+    @cached_property
+    def denials(self) -> list[Reach]:
+        return denials(self.text, self.tokens, self.language)
+
+    @cached_property
+    def quantifiers(self) -> list[Reach]:
+        return quantifiers(self.text, self.tokens, self.language)
+
+
+@lru_cache(maxsize=8_000)
+def sentence_of(text: str, language: str) -> Sentence:
+    """The sentence of `text`; remembered, because evidence is looked at for every statement."""
+    return Sentence(text, language)
+
+
+@lru_cache(maxsize=2_000)
+def sentence_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Spans of the sentences of `text`: as `lexical.sentences`, but whole after more abbreviations and after the day of a date."""
+    spans: list[tuple[int, int]] = []
+    for start, end in _pieces(text):
+        for first, last in sentences(text[start:end]):
+            begin, stop = start + first, start + last
+            if spans and _goes_on(text, spans[-1], begin):
+                spans[-1] = (spans[-1][0], stop)
+            else:
+                spans.append((begin, stop))
+    return tuple(spans)
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """`text` in parts short enough for any number of abbreviations in one sentence."""
+    found = []
+    start = 0
+    size = _PIECE_CHARACTERS if len(text) <= _LONG_CHARACTERS else _PIECE_OF_LONG_CHARACTERS
+    while len(text) - start > size:
+        cut = max(text.rfind(mark, start, start + size) for mark in ("\n", ". ", "。"))
+        end = cut + 1 if cut > start else start + size
+        found.append((start, end))
+        start = end
+    found.append((start, len(text)))
+    return found
+
+
+def _goes_on(text: str, last: tuple[int, int], begin: int) -> bool:
+    if "\n" in text[last[1] : begin] or begin == last[1]:
+        return False
+    ending = _ENDS_EARLY.search(text, max(last[0], last[1] - 10), last[1])
+    if not ending:
+        return False
+    word, following = ending.group()[:-1], text[begin]
+    return (word.casefold() in phrases("abbreviations", "all")) or (word.isdigit() and following.isalpha()) or following.islower()
