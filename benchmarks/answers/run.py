@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from benchmarks.answers.questions import DOCUMENTS, Evidence, Question, overlap, questions
@@ -146,8 +147,10 @@ def measured(found: Sequence[Answered]) -> dict[str, float]:
 
 
 def extractive(home: Path) -> Settings:
-    """No model, no key, nothing but the documents."""
-    return Settings(_env_file=None, llm_model=None, deepsearch_home=home, deepsearch_corpus=DOCUMENTS, use_duckduckgo=False)
+    """No model, no key, nothing but the documents, whatever the environment says."""
+    unset: dict[str, Any] = {name: None for name, field in Settings.model_fields.items() if field.default is None}
+    nothing: dict[str, Any] = {"embedding_provider": "none", "rerank_provider": "none", "use_duckduckgo": False}
+    return Settings(_env_file=None, **{**unset, **nothing, "deepsearch_home": home, "deepsearch_corpus": DOCUMENTS})
 
 
 def configured(home: Path) -> Settings:
@@ -173,20 +176,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = asyncio.run(ask(wanted, (configured if options.model else extractive)(Path(folder))))
     threshold = best_threshold(best_passages(questions("tune")))
     baseline = list(map(above(threshold), best_passages(wanted)))
-    report = {
+    report: dict[str, object] = {
         "questions": len(wanted),
         "unanswerable": sum(not one.question.answerable for one in found),
         "with the model" if options.model else "extractive": measured(found),
         f"BM25, from {threshold:.2f} of the question's words on": measured(baseline),
     }
     if options.wrong:
-        report["wrong"] = [
-            wrong(one) for one in found if one.abstained == one.question.answerable or one.words_found < one.question.answerable
-        ]
+        report["wrong"] = [told(one) for one in found if is_wrong(one)]
     print(json.dumps(report, indent=1, ensure_ascii=False))
 
 
-def wrong(one: Answered) -> dict[str, object]:
+def is_wrong(one: Answered) -> bool:
+    """Whether an answer is missing, lacks a word that it must have, or should not be there."""
+    return one.abstained == one.question.answerable or (one.question.answerable and one.words_found < 1)
+
+
+def told(one: Answered) -> dict[str, object]:
     """A question that was answered wrongly, in short."""
     what = {"read": one.read, "in ledger": one.in_ledger, "cited": one.cited, "abstained": one.abstained}
     return {"id": one.question.id, "question": one.question.question, **what, "answer": one.text[:300]}

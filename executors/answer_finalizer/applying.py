@@ -56,7 +56,8 @@ def apply(
 
     - A statement that other evidence says than what it cites, cites that instead; a supported one that cites nothing cites
       the best of its evidence.
-    - One that no evidence says, or that evidence speaks against, goes with `strict` and is marked with `flag`.
+    - One that no evidence says, or only without a number, date or name in it, or that evidence speaks against, goes with
+      `strict` and is marked with `flag`.
     - At most three contradictions are told, each in a sentence of its own behind the block of its statement, unless that
       cites both sides already.
 
@@ -66,7 +67,7 @@ def apply(
     if citations == "off":
         return Applied(text, found, list(contradictions))
     recited = {number: _recited(text, statement, evidence) for number, statement in enumerate(found)}
-    bad = [statement.verdict in ("unsupported", "contradicted") for statement in found]
+    bad = [not _stands(statement) for statement in found]
     changes: list[Replacement] = []
     if citations == "strict" and any(bad):
         changes, gone = removals(text, [(statement.start, statement.end) for statement in found], bad)
@@ -96,6 +97,13 @@ def apply(
     place = {old: new for new, old in enumerate(order)}
     kept = [moved(one, place[one.statement]) for one in contradictions if one.statement in place]
     return Applied(rewritten.text, [found[number] for number in order], kept)
+
+
+def _stands(statement: Statement) -> bool:
+    """Whether a statement may be published: what is partly supported may, unless a number, date or name in it is in no evidence."""
+    if statement.verdict == "partly":
+        return not statement.missing
+    return statement.verdict not in ("unsupported", "contradicted")
 
 
 def cite(text: str, statement: Statement, ids: Sequence[str]) -> Replacement:

@@ -27,8 +27,9 @@ class Resolved:
       dropped; repetitions in a group collapse.
     - Code and the targets of links stay as they are, and so does any other bracketed text.
     - Footnote markers, footnote and link definitions of the writer's own, and links to URLs outside `known_urls` were
-      invented: markers and definitions go, links become their text, bare URLs become code. Images become their
-      alternative text, so that reading an answer fetches nothing. HTML tags are escaped.
+      invented: markers and definitions go, links become their text, bare URLs an ellipsis, or code
+      where there is no evidence. Images become their alternative text, so that reading an answer fetches nothing. HTML tags
+      are escaped.
 
     What a text begins with is resolved alike, whatever blocks follow it.
     """

@@ -32,6 +32,8 @@ class Edit:
     ids: tuple[str, ...] | None = None
     lead: str = ""
     drops_block: bool = False
+    address: str = ""
+    """The URL that stood there, when it was never seen."""
 
 
 def edits_of(leaf: Leaf, evidence: Mapping[str, Evidence], known_urls: Container[str]) -> list[Edit]:
@@ -44,6 +46,13 @@ def citations_in(leaf: Leaf, evidence: Mapping[str, Evidence]) -> list[Edit]:
     """The groups of citations in a leaf, known or not, each with the ids it names; by offsets in the text."""
     editor = _Editor(leaf, 0, len(leaf.content), evidence, ())
     return [edit for edit in editor.edits() if edit.ids is not None]
+
+
+def addresses_in(leaf: Leaf, evidence: Mapping[str, Evidence], known_urls: Container[str]) -> list[tuple[int, str]]:
+    """The URLs written out in a leaf's prose that were never seen, each with its offset in the text."""
+    begin, end, _ = _definitions(leaf, known_urls)
+    edits = _Editor(leaf, begin, end, evidence, known_urls).edits()
+    return [(edit.start, edit.address) for edit in edits if edit.address]
 
 
 def _definitions(leaf: Leaf, known_urls: Container[str]) -> tuple[int, int, list[Edit]]:
@@ -103,9 +112,13 @@ class _Editor:
     def _prose(start: int, end: int, inside: list[Span]) -> Iterator[tuple[int, int]]:
         return _gaps(start, end, [(span.start, span.end) for span in inside])
 
-    def _change(self, start: int, end: int, text: str = "") -> None:
+    def _change(self, start: int, end: int, text: str = "", address: str = "") -> None:
         if end > start:
-            self._edits.append(Edit(self._leaf.position(start), self._leaf.end_position(end), text))
+            self._edits.append(Edit(self._leaf.position(start), self._leaf.end_position(end), text, address=address))
+
+    def _unseen(self, start: int, end: int, address: str) -> None:
+        """An answer that rests on sources names no address that none of them has; one from memory shows it, but not as a link."""
+        self._change(start, end, "…" if self._evidence else f"`{address}`", address)
 
     def _cite(self, start: int, end: int, ids: tuple[str, ...]) -> None:
         content, first = self._content, start
@@ -130,7 +143,7 @@ class _Editor:
                 self._change(span.start, span.start + 1, "\\<")
         elif span.kind == "autolink":
             if span.target not in self._known_urls:
-                self._change(span.start, span.end, f"`{content[span.start + 1 : span.end - 1]}`")
+                self._unseen(span.start, span.end, content[span.start + 1 : span.end - 1])
         elif span.kind in ("link", "image"):
             start, end = span.label
             label = content[start:end].strip()
@@ -152,8 +165,8 @@ class _Editor:
             for first, last in bare_urls(self._content[a:b]):
                 url = self._content[a + first : a + last]
                 known = url in self._known_urls or f"https://{url}" in self._known_urls
-                if not known and not self._beside_backtick(a + first, a + last):
-                    self._change(a + first, a + last, f"`{url}`")
+                if not known and (self._evidence or not self._beside_backtick(a + first, a + last)):
+                    self._unseen(a + first, a + last, url)
             for tag in _TAG.finditer(self._content, a, b):
                 self._change(tag.start(), tag.start() + 1, "\\<")
 

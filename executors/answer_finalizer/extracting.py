@@ -51,6 +51,11 @@ _LEANS_BACK = regex.compile(
 )
 
 
+_NAME = regex.compile(r"(?<![\p{L}\p{N}_])(?:\p{Lu}[\p{L}\p{N}_.+#-]*[\p{L}\p{N}+#]|[\p{Ll}_]+_[\p{L}\p{N}_]+)")
+_IDENTIFIER = regex.compile(r"_|\p{Lu}.*\p{Lu}|\d")
+_CAPITAL_NOUNS = {"de"}
+
+
 @dataclass(eq=False)
 class _Candidate:
     """A piece, or neighbouring pieces that only make sense together, with what speaks for it."""
@@ -208,7 +213,21 @@ def _answers(question: str, chosen: list[_Candidate], code: str) -> bool:
     alone = coverage(question, best.text, code)
     text = " ".join(f"{candidate.heading} {candidate.text}" for candidate in [best, *[c for c in chosen if c.order == best.order]])
     together = coverage(question, f"{text} {best.evidence.title}", code)
-    return alone > 0 and together >= _needed(question, code) and bool(terms(best.text, code))
+    if not (alone > 0 and together >= _needed(question, code) and terms(best.text, code)):
+        return False
+    # What is asked of one thing is not answered by what is said of another.
+    everything = " ".join(f"{candidate.heading} {candidate.text} {candidate.evidence.title}" for candidate in chosen).casefold()
+    return all(name.casefold() in everything for name in _names(question, code))
+
+
+def _names(question: str, code: str) -> list[str]:
+    """Identifiers, acronyms and proper names in a question; not its first word, and in German, where nouns look alike, no plain words."""
+    plain = code not in _CAPITAL_NOUNS
+    return [
+        match.group().strip("`'\"")
+        for match in _NAME.finditer(question)
+        if _IDENTIFIER.search(match.group()) or (plain and match.start() > 0 and question[: match.start()].strip(" \"'`(“„«¿¡"))
+    ]
 
 
 def _needed(question: str, code: str) -> float:

@@ -11,11 +11,12 @@ from executors.answer_finalizer.applying import Applied, apply
 from executors.answer_finalizer.citing import Resolved
 from executors.answer_finalizer.deltas import deltas
 from executors.answer_finalizer.extracting import extract
+from executors.answer_finalizer.foreign import judge_addresses, without_foreign_markup
 from executors.answer_finalizer.notices import notices
 from executors.answer_finalizer.quoting import references
 from executors.answer_finalizer.repair import repair
 from executors.answer_finalizer.sources import KnownUrls, evidence_by_id
-from executors.answer_finalizer.verdicts import carried, summed
+from executors.answer_finalizer.verdicts import carried, moved, summed
 from providers.support import check, statements
 from schemas.answering import FinalizeChunk, FinalizeRequest
 from schemas.knowledge import Evidence
@@ -51,7 +52,7 @@ def finished(request: FinalizeRequest) -> FinalizeChunk:
     resolved: Resolved | None = None
     applied = Applied("", [], [])
     if request.draft.strip():
-        applied = _applied(request, evidence)
+        applied = _applied(request, evidence, urls)
         resolved = None if applied.says_nothing else Resolved(applied.text, evidence, urls, max(0, request.max_references))
         if resolved is None or not any(map(str.isalnum, resolved.text)):
             removed = [statement for statement in applied.statements if statement.removed]
@@ -70,18 +71,24 @@ def finished(request: FinalizeRequest) -> FinalizeChunk:
         statement.start, statement.end = start, start if statement.removed else last
     for statement in removed:
         statement.start = statement.end = 0
-    shift = len(removed)
-    for contradiction in applied.contradictions:
-        contradiction.statement += shift
-    end.support = summed([*removed, *applied.statements], applied.contradictions)
+    # What resolving took out of the text, such as definitions of the writer's own, is no statement of it.
+    shown = [one.removed or one.end > one.start for one in applied.statements]
+    place = {number: len(removed) + sum(shown[:number]) for number in range(len(shown)) if shown[number]}
+    contradictions = [moved(one, place[one.statement]) for one in applied.contradictions if one.statement in place]
+    standing = [one for one, here in zip(applied.statements, shown, strict=True) if here]
+    end.support = summed([*removed, *standing], contradictions)
     return end
 
 
-def _applied(request: FinalizeRequest, evidence: Mapping[str, Evidence]) -> Applied:
+def _applied(request: FinalizeRequest, evidence: Mapping[str, Evidence], urls: KnownUrls) -> Applied:
     text = repair(request.draft)
+    if evidence:
+        text = without_foreign_markup(text)
     found, contradictions = carried(text, request.support, evidence)
     # What was neither checked nor could be, for there is no evidence, is an answer from memory: the caller asked for it.
     citations = request.citations if evidence or request.support.statements else "off"
+    if citations != "off":
+        judge_addresses(text, found, evidence, urls)
     return apply(text, found, contradictions, evidence, citations=citations, notices=notices(request.language_code))
 
 

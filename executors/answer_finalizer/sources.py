@@ -45,9 +45,9 @@ class KnownUrls:
 
     @classmethod
     def of(cls, request: FinalizeRequest, evidence: Iterable[Evidence]) -> KnownUrls:
-        """From the evidence's pages and quotes, the knowledge, the conversation and the question."""
+        """From the evidence's pages and quotes, the conversation and the question; not from what a model made of them."""
         pieces = list(evidence)
-        texts = [piece.quote for piece in pieces] + [item.answer for item in request.knowledge]
+        texts = [piece.quote for piece in pieces]
         texts += [message.content for message in request.messages] + [request.question]
         return cls((piece.url for piece in pieces), texts)
 

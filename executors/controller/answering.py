@@ -25,7 +25,8 @@ def on_composed(state: RunState, effect: Effect, event: ev.Composed) -> RunState
 def judge(state: RunState) -> RunState:
     """Accept a first answer that needed no research, otherwise hold the answer against what its question demands."""
     original = state.current_question == state.question
-    if original and state.phase == "research" and state.total_step == 1 and state.uses_model and not state.request.no_direct_answer:
+    first = original and state.phase == "research" and state.total_step == 1 and not state.evidence_count
+    if first and state.uses_model and not state.request.no_direct_answer:
         return finish(changed(state, draft_is_direct=True), "answered")
     criteria = [criterion for criterion, _ in state.criteria] if original else list(_OF_SUB_QUESTIONS)
     if state.request.citations == "off":

@@ -25,7 +25,16 @@ FINAL_SECONDS = 2.0
 _MOST = 2**31 - 1
 """Whole numbers between processes have 32 bits."""
 
-_LEAST = {"budget_tokens": 1_000, "budget_seconds": 1, "max_attempts": 1, "max_llm_calls": 1, "max_searches": 0, "max_pages": 0}
+LEAST_TOKENS = 1_000
+LEAST_SECONDS = 1
+_LEAST = {
+    "budget_tokens": LEAST_TOKENS,
+    "budget_seconds": LEAST_SECONDS,
+    "max_attempts": 1,
+    "max_llm_calls": 1,
+    "max_searches": 0,
+    "max_pages": 0,
+}
 
 Exhausted = Literal["token_budget", "time_budget", "money_budget", "call_budget"]
 
@@ -127,15 +136,15 @@ class Budget(Record):
         """Pages left."""
         return max(0, self.limits.pages - self.spent.pages - sum(effect.pages for effect in self.reserved.values()))
 
-    def exhausted(self, *, model: bool) -> Exhausted | None:
-        """Which limit of the regular budget is used up, if any; calls and money count only where a model is in use."""
-        if self.tokens_left(final=False) <= 0:
+    def exhausted(self, *, model: bool, final: bool = False) -> Exhausted | None:
+        """Which limit is used up, if any, by the same rule; calls and money count only where a model is in use."""
+        if self.tokens_left(final=final) <= 0:
             return "token_budget"
-        if self.seconds_left(final=False) <= 0:
+        if self.seconds_left(final=final) <= 0:
             return "time_budget"
-        if model and self.usd_left(final=False) == 0:
+        if model and self.usd_left(final=final) == 0:
             return "money_budget"
-        if model and self.calls_left(final=False) <= 0:
+        if model and self.calls_left(final=final) <= 0:
             return "call_budget"
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from datetime import date, datetime, timezone
 
@@ -12,6 +13,7 @@ from executors.controller.attachments import attached
 from providers.json_schemas import JsonSchema
 from schemas.errors import InvalidRequest
 from schemas.reading import Attachment
+from schemas.reporting import Outline, Section
 from schemas.research import Message, ResearchRequest
 from schemas.settings import Settings
 
@@ -23,6 +25,10 @@ MOST_ATTACHED_BYTES = 20_000_000
 MOST_NAME_CHARACTERS = 200
 MOST_RESEARCHERS = 8
 MOST_WORDS = 20_000
+MOST_SECTIONS = 20
+MOST_HEADING_CHARACTERS = 300
+MOST_BRIEF_CHARACTERS = 2_000
+_MOST_EVIDENCE_PER_SECTION = 200
 _MOST_TEAM_ID = 60
 """The runs of a team have the id of their run with a number after it."""
 _MOST_REFERENCES = {"answer": 10, "report": 100}
@@ -78,6 +84,36 @@ def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:
             "citations": request.citations or settings.deepsearch_citations,
         }
     )
+
+
+def checked_outline(outline: Outline) -> Outline:
+    """A plan that somebody approved, white space and control characters made single spaces, or `InvalidRequest` naming what is wrong.
+
+    Sections without a heading are left out.
+    """
+    if len(outline.sections) > MOST_SECTIONS:
+        raise InvalidRequest(f"the outline has {len(outline.sections):,} sections; the most is {MOST_SECTIONS}", field="outline")
+    sections = []
+    for number, section in enumerate(outline.sections, start=1):
+        where = f"of section {number}"
+        if not 0 <= section.words <= MOST_WORDS:
+            raise InvalidRequest(f"words {where} must be from 0 to {MOST_WORDS:,}", field="outline")
+        if len(section.evidence) > _MOST_EVIDENCE_PER_SECTION:
+            raise InvalidRequest(f"evidence {where} has more than {_MOST_EVIDENCE_PER_SECTION} ids", field="outline")
+        heading = _line(section.heading, f"the heading {where}", MOST_HEADING_CHARACTERS)
+        brief = _line(section.brief, f"the brief {where}", MOST_BRIEF_CHARACTERS)
+        ids = [_line(key, f"an id {where}", MOST_HEADING_CHARACTERS) for key in section.evidence]
+        if heading:
+            sections.append(Section(heading=heading, brief=brief, evidence=ids, words=section.words))
+    if outline.sections and not sections:
+        raise InvalidRequest("no section of the outline has a heading", field="outline")
+    return Outline(title=_line(outline.title, "the title", MOST_HEADING_CHARACTERS), sections=DocList[Section](sections))
+
+
+def _line(text: str, what: str, most: int) -> str:
+    if not _is_unicode(text) or len(text) > most:
+        raise InvalidRequest(f"{what} is no text, or has more than {most:,} characters", field="outline")
+    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
 
 
 def _check_attachments(request: ResearchRequest) -> None:

@@ -10,7 +10,7 @@ from executors.controller import pool
 from executors.controller.state import RunState
 from executors.controller.step import changed, learned
 from providers.lexical import terms
-from providers.reader.pages import page_id
+from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.events import Effect
 from schemas.knowledge import Evidence, Knowledge
@@ -24,9 +24,14 @@ _MOST_IMAGES = 200
 _TITLE_CHARACTERS = 120
 
 
-def with_reading(state: RunState, event: ev.PageRead) -> RunState:
-    """Passages become evidence, save those that say what is known already; links become candidates of little weight."""
+def with_reading(state: RunState, url: str, event: ev.PageRead) -> RunState:
+    """Passages become evidence, save those that say what is known already; links become candidates of little weight.
+
+    `url` is the address that was asked for. It is what a reader of the answer is sent to, unless the page turned out to be another:
+    the page's own URL is its identity, which says https of sites that may speak http only.
+    """
     page = event.page
+    shown = url if _identity(url) == page.url else page.url
     known = [frozenset(terms(item.quote)) for knowledge in state.knowledge for item in knowledge.evidence]
     passages = []
     for passage in event.passages:
@@ -39,7 +44,7 @@ def with_reading(state: RunState, event: ev.PageRead) -> RunState:
             id="",
             evidence_id=f"e{state.evidence_count + number}",
             page_id=page.page_id,
-            url=page.url,
+            url=shown,
             title=page.title,
             quote=passage.text,
             start=passage.start,
@@ -70,6 +75,13 @@ def with_reading(state: RunState, event: ev.PageRead) -> RunState:
         updated=page.modified or page.published,
     )
     return learned(state, item)
+
+
+def _identity(url: str) -> str:
+    try:
+        return normalise_url(url)
+    except ValueError:
+        return url
 
 
 def computed(effect: Effect, result: CodeResult) -> tuple[Page, Evidence]:

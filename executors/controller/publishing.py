@@ -8,13 +8,11 @@ In a report every section goes this way up to `finalize`, and the next one begin
 from __future__ import annotations
 
 from executors.controller.state import RunState
-from executors.controller.step import call, changed, end, is_unchecked, joined_sections
+from executors.controller.step import call, changed, end, joined_sections, proof
+from providers.citations import cited_ids
 from schemas import events as ev
 from schemas.events import Effect
 from schemas.support import SupportReport
-
-_CALLS_TO_REVISE = 2
-"""A revision, and the check after it."""
 
 
 def on_last_composed(state: RunState, effect: Effect, event: ev.Composed) -> RunState:
@@ -22,7 +20,10 @@ def on_last_composed(state: RunState, effect: Effect, event: ev.Composed) -> Run
     draft = event.draft
     if draft.error:
         state = changed(state, error_message=state.error_message or draft.error)
-    return prove(changed(state, draft=draft.text.strip(), support=None, draft_is_guess=draft.guessed))
+    text = draft.text.strip()
+    known = {piece.evidence_id for item in state.knowledge for piece in item.evidence}
+    guessed = draft.guessed and state.request.allow_guess and not cited_ids(text, known)
+    return prove(changed(state, draft=text, support=None, draft_is_guess=guessed))
 
 
 def without_draft(state: RunState) -> RunState:
@@ -31,20 +32,17 @@ def without_draft(state: RunState) -> RunState:
 
 
 def prove(state: RunState) -> RunState:
-    """Hold the draft against the evidence, unless that was done, cannot be done, or is not wanted."""
-    return call(state, "check") if is_unchecked(state) else _publish(state)
+    """Do what the draft needs before it is published, and then publish it."""
+    return proof(state) or _publish(state)
 
 
 def on_checked(state: RunState, effect: Effect, event: ev.Checked) -> RunState:
-    """Publish what is supported; what is not is put right first, once, as far as model and budget allow it."""
+    """Publish what is supported; what is not is put right first."""
     state = changed(state, support=event.support)
-    wanted = event.support.unsupported > 0 or (state.request.polish and bool(event.support.statements))
     if state.unrevised is not None and event.support.unsupported > state.unrevised[1].unsupported:
         draft, support = state.unrevised  # the revision made it worse
         state = changed(state, draft=draft, support=support)
-    elif wanted and not state.revised and _can_revise(state):
-        return call(changed(state, revised=True, unrevised=(state.draft, event.support)), "revise")
-    return _publish(changed(state, unrevised=None))
+    return prove(changed(state, unrevised=None))
 
 
 def without_check(state: RunState) -> RunState:
@@ -55,15 +53,10 @@ def without_check(state: RunState) -> RunState:
     return _publish(state)
 
 
-def _can_revise(state: RunState) -> bool:
-    left = state.budget.calls_left(final=state.phase == "ending")
-    return state.uses_model and not state.model_failed and left >= _CALLS_TO_REVISE
-
-
 def on_revised(state: RunState, effect: Effect, event: ev.Revised) -> RunState:
-    """The revision is checked like any draft."""
+    """The revision is checked like any draft; one that changed nothing was."""
     draft = event.draft.text.strip()
-    return prove(changed(state, draft=draft, support=None)) if draft else without_revision(state)
+    return prove(changed(state, draft=draft, support=None)) if draft not in ("", state.draft) else without_revision(state)
 
 
 def without_revision(state: RunState) -> RunState:
@@ -81,7 +74,9 @@ def _publish(state: RunState) -> RunState:
 
 
 def on_finalized(state: RunState, effect: Effect, event: ev.Finalized) -> RunState:
-    """The text is final."""
+    """The text is final. Where nothing of the draft stayed, it is no longer the one that was direct, or a guess."""
+    if event.composed_by == "rules":
+        state = changed(state, draft_is_direct=False, draft_is_guess=False)
     state = changed(state, final=event)
     if event.abstained:
         state = changed(state, stop_reason="no_evidence")

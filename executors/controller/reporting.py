@@ -22,7 +22,7 @@ from providers.reader.pages import normalise_url
 from schemas import events as ev
 from schemas.events import Effect
 from schemas.knowledge import Evidence
-from schemas.reporting import Digest, Section
+from schemas.reporting import Digest
 from schemas.research import Effort
 from schemas.search import SearchQuery
 
@@ -31,7 +31,6 @@ KEYWORDS: dict[Effort, int] = {"low": 4, "medium": 8, "high": 12}
 ROUNDS: dict[Effort, int] = {"low": 1, "medium": 2, "high": 3}
 """Rounds of search; each after the first looks for what the pages left open."""
 MOST_PAGES_PER_ROUND = 24
-MOST_SECTIONS = 20
 _MOST_FAILURES = 2
 """After as many failures in a row a section is left out."""
 
@@ -101,9 +100,12 @@ def _read(state: RunState) -> RunState:
             continue
         if key in state.pool and key not in state.visited:
             keys.setdefault(key, state.pool[key].url)
-    chosen = dict(list(keys.items())[: min(MOST_PAGES_PER_ROUND, state.budget.pages_left)])
+    most = min(MOST_PAGES_PER_ROUND, state.budget.pages_left)
+    if state.uses_model:
+        most = min(most, state.budget.calls_left(final=False))  # a page that cannot be digested is not worth reading
+    chosen = dict(list(keys.items())[:most])
     if not chosen:
-        return _outline(state)
+        return _digest(state)
     state = changed(state, visited=(*state.visited, *chosen), step_pages=tuple(chosen.values()), step_read={}, step_errors=())
     return call_all(state, "read", [[url] for url in chosen.values()], pages=1)
 
@@ -112,17 +114,18 @@ def end_reading(state: RunState) -> RunState:
     """Digest each page that says something, when the last of this round is there."""
     if state.pending:
         return state
-    known = len(state.knowledge)
     state, read = take_readings(state)
     state = noted(state, "done" if read else "failed", items=read or list(state.step_pages), note="; ".join(state.step_errors))
-    articles = tuple(item.evidence[0].url for item in state.knowledge[known:] if item.evidence)
+    return _digest(state)
+
+
+def _digest(state: RunState) -> RunState:
+    """Take the findings of every page that waits for it; what was attached is one too."""
+    found = (item.evidence[0].url for item in state.knowledge if item.evidence)
+    articles = [url for url in dict.fromkeys(found) if url not in state.articles]
     if not articles:
-        return _outline(state) if state.digests else _nothing(state)
+        return _outline(state)
     return call_all(changed(state, articles=(*state.articles, *articles)), "digest", [[url] for url in articles])
-
-
-def _nothing(state: RunState) -> RunState:
-    return finish(state, "no_evidence") if not state.evidence_count else _outline(state)
 
 
 def on_digested(state: RunState, effect: Effect, event: ev.Digested) -> RunState:
@@ -173,11 +176,10 @@ def on_approved(state: RunState, event: ev.OutlineApproved) -> RunState:
     """Go on with the plan as it was approved."""
     if not state.waiting or state.outline is None:
         return state
-    sections = [section for section in event.outline.sections if section.heading.strip()][:MOST_SECTIONS]
     outline = state.outline.model_copy(
         update={
-            "title": event.outline.title.strip() or state.outline.title,
-            "sections": DocList[Section](sections or list(state.outline.sections)),
+            "title": event.outline.title or state.outline.title,
+            "sections": event.outline.sections or state.outline.sections,
         }
     )
     return _next_section(changed(state, outline=outline, waiting=False, background=True))

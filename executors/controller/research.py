@@ -15,7 +15,7 @@ from docarray import BaseDoc
 from executors.controller.asking import request_for
 from executors.controller.attachments import attached
 from executors.controller.budget import limits_of
-from executors.controller.checking import checked, without_contents
+from executors.controller.checking import checked, checked_outline, without_contents
 from executors.controller.effects import RESPONSES, event_for
 from executors.controller.evidence import computed
 from executors.controller.following import Followers
@@ -78,8 +78,9 @@ class Research:
 
         Raises `RunNotFound`, or `InvalidRequest` when the run is under way.
         """
-        state = replay(await self._journal.events(run_id))
+        state = await self._replayed(run_id)
         if state.outcome != "running" or state.waiting:
+            await self._settle(state)
             yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
             return
         async with aclosing(self._go_on(state, ev.RunResumed())) as events:
@@ -89,12 +90,13 @@ class Research:
     async def approve(self, approval: OutlineApproval) -> AsyncGenerator[ResearchEvent, None]:
         """Go on with a run whose outline waits for approval.
 
-        Raises `RunNotFound`, or `NotWaiting` when it does not wait.
+        Raises `RunNotFound`, `NotWaiting` when it does not wait, or `InvalidRequest` naming what is wrong with the outline.
         """
-        state = replay(await self._journal.events(approval.run_id))
+        outline = checked_outline(approval.outline)
+        state = await self._replayed(approval.run_id)
         if state.outcome != "running" or not state.waiting:
             raise NotWaiting(f"run {approval.run_id} has no outline that waits for approval", field="run_id")
-        async with aclosing(self._go_on(state, ev.OutlineApproved(outline=approval.outline))) as events:
+        async with aclosing(self._go_on(state, ev.OutlineApproved(outline=outline))) as events:
             async for happened in events:
                 yield happened
 
@@ -104,10 +106,27 @@ class Research:
             raise InvalidRequest(f"run {run_id} is under way", field="run_id")
         await self._journal.claim(run_id)
         resumed = self._next(state, cause)
-        await self._journal.append(run_id, resumed)
+        try:
+            await self._journal.append(run_id, resumed)
+        except Exception:
+            await self._journal.update(_summary(state, interrupted=True))  # or it would seem to be under way for ever
+            raise
         async with aclosing(self._drive(apply(state, resumed), resumed)) as events:
             async for event in events:
                 yield event
+
+    async def _replayed(self, run_id: str) -> RunState:
+        events = await self._journal.events(run_id)
+        if not events:
+            raise RunNotFound(f"run {run_id} was interrupted before it began: ask again", field="run_id")
+        return replay(events)
+
+    async def _settle(self, state: RunState) -> None:
+        """Say of a run that it has ended, or waits, where its process died before it could."""
+        run_id = state.request.run_id
+        if (await self._journal.summary(run_id)).state == "interrupted":
+            await self._journal.claim(run_id)
+            await self._journal.update(_summary(state), "" if state.waiting else digest(state))
 
     async def follow(self, run_id: str, after: int = 0, after_offset: int = 0) -> AsyncGenerator[ResearchEvent, None]:
         """The events of a run after the one with sequence `after`, past ones and those to come, each once; the last is `run_ended`.
@@ -164,9 +183,11 @@ class Research:
         Raises `RunNotFound`, or `InvalidRequest` when it runs elsewhere.
         """
         await self._cancel(run_id)
-        for number in range(1, len(replay(await self._journal.events(run_id)).team) + 1):
+        for number in range(1, len((await self._replayed(run_id)).team) + 1):
+            child = f"{run_id}-{number}"
             with suppress(RunNotFound):
-                await self._cancel(f"{run_id}-{number}")
+                if (await self._journal.summary(child)).parent == run_id:
+                    await self._cancel(child)
 
     async def _cancel(self, run_id: str) -> None:
         if run_id in self._active:
@@ -175,8 +196,9 @@ class Research:
                 async for _ in follower.events():
                     pass  # until the run has ended, so that whoever asks next sees it
             return
-        state = replay(await self._journal.events(run_id))
+        state = await self._replayed(run_id)
         if state.outcome != "running":
+            await self._settle(state)
             return
         await self._journal.claim(run_id)
         cancelled = self._next(state, ev.RunCancelled())
@@ -217,7 +239,6 @@ class Research:
                 state = await self._record(state, stored)
                 yield _on_the_wire(run_id, stored.sequence, stored.time, event)
             await self._journal.update(_summary(state), "" if state.waiting else digest(state))
-            yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
         finally:
             del self._active[run_id]
             for task in calls.values():
@@ -225,6 +246,8 @@ class Research:
             await asyncio.gather(*calls.values(), return_exceptions=True)
             if state.outcome == "running" and not state.waiting:
                 await self._journal.update(_summary(state, interrupted=True))
+        # Who hears of the end may go on with the run, or cancel it, at once.
+        yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
 
     def _next(self, state: RunState, event: JournalEvent) -> StoredEvent:
         return StoredEvent(state.sequence + 1, time.time(), event)
@@ -271,10 +294,13 @@ class Research:
         """
         child = effect.items[0]
         try:
-            known = await self._journal.events(child)
-            events = self.resume(child) if known else self.run(_delegated(request), parent=run_id)
+            known = await self._journal.summary(child)
         except RunNotFound:
             events = self.run(_delegated(request), parent=run_id)
+        else:
+            if known.parent != run_id:
+                raise InvalidRequest(f"run_id {child!r} is taken by another run", field="run_id")
+            events = self.resume(child)
         ended = ev.RunEnded(outcome="interrupted")
         async with aclosing(events):
             async for event in events:
@@ -365,7 +391,10 @@ def _ended(state: RunState) -> ev.RunEnded:
     if state.outcome == "running":
         run_id = state.request.run_id
         return ev.RunEnded(outcome="waiting", message=f"run {run_id} waits for the approval of its outline")
-    return ev.RunEnded(outcome=state.outcome, answer=state.answer, code=state.error_code, message=state.error_message)
+    ended = ev.RunEnded(outcome=state.outcome, answer=state.answer)
+    if state.outcome != "failed":
+        return ended
+    return ended.model_copy(update={"code": state.error_code, "message": state.error_message})
 
 
 def _on_the_wire(run_id: str, sequence: int, now: float, event: _Happening | ev.RunEnded) -> ResearchEvent:

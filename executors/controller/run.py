@@ -65,7 +65,9 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     event = stored.event
     if isinstance(event, ev.RunResumed):
         return changed(state, sequence=stored.sequence, budget=state.budget.resumed(stored.time))
-    state = changed(state, sequence=stored.sequence, budget=state.budget.at(stored.time))
+    goes_on = state.waiting and isinstance(event, ev.OutlineApproved | ev.RunCancelled)  # the time that somebody thought does not count
+    budget = state.budget.resumed(stored.time) if goes_on else state.budget.at(stored.time)
+    state = changed(state, sequence=stored.sequence, budget=budget)
     if state.outcome != "running":
         return state
     match event:
@@ -188,6 +190,7 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
     """Go on without what is optional, try again what is needed, and end with what there is when that fails too."""
     if event.code in _FATAL_CODES:
         return end(state, "failed", code=event.code, message=event.message)
+    limit = _limit_of(state, event)
     match effect.kind:
         case "read":
             return _END_OF_READING.get(state.phase, end_visit)(keep_failure(state, effect, event))
@@ -217,9 +220,9 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return reporting.after_digest(state)
         case "synthesize":
             return reporting.on_synthesized(state, effect, ev.Synthesized(effect_id=effect.id, synthesis=state.synthesis))
-        case "outline":
+        case "outline" if limit is None:
             return reporting.without_report(changed(state, error_code=event.code, error_message=event.message))
-        case "section":
+        case "section" if limit is None:
             return reporting.on_section_failed(state, effect, event)
         case "check":
             return publishing.without_check(state)
@@ -233,11 +236,16 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
             return publishing.without_draft(changed(state, error_code=event.code, error_message=event.message))
         case "finalize":
             return _retry(state, effect, event)
+    return finish(state, limit) if limit else _retry(state, effect, event)
+
+
+def _limit_of(state: RunState, event: ev.CallFailed) -> StopReason | None:
+    """The limit of the run that made a call fail, if it was one."""
     if event.code == "budget_exceeded":
-        return finish(state, state.budget.exhausted(model=state.uses_model) or _REASON_OF_FIELD.get(event.field, "token_budget"))
+        return state.budget.exhausted(model=state.uses_model) or _REASON_OF_FIELD.get(event.field, "token_budget")
     if event.code == "deadline_exceeded" and state.budget.seconds_left(final=False) <= 0:
-        return finish(state, "time_budget")
-    return _retry(state, effect, event)
+        return "time_budget"
+    return None
 
 
 def _retry(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:

@@ -31,7 +31,9 @@ _SECONDS: Mapping[EffectKind, float] = {
     "outline": 180, "section": 300, "illustrate": 60,
 }  # fmt: skip
 _WITHOUT_MODEL: set[EffectKind] = {"rank", "dedupe", "search", "read", "finalize", "illustrate"}
-_FINAL_KINDS: set[EffectKind] = {"finalize", "structure", "illustrate"}
+_FINAL_KINDS: set[EffectKind] = {"check", "finalize", "structure", "illustrate"}
+_CALLS_TO_REVISE = 2
+"""A revision, and the check after it."""
 _LEAST_MODEL_SECONDS = 1.0
 """With less time than this left for the final answer, no model is asked for it any more."""
 _ALL_ACTIONS: tuple[Action, ...] = ("search", "visit", "reflect", "answer", "coding")
@@ -100,6 +102,7 @@ def finish(state: RunState, reason: StopReason) -> RunState:
     support: SupportReport | None = None
     if state.sections:
         draft, support = joined_sections(state.sections, state.section_support)
+        state = changed(state, revised=True)  # each by itself
     elif state.current_question == state.question and state.phase != "report":
         draft, support = state.draft, state.support
     state = changed(
@@ -108,13 +111,34 @@ def finish(state: RunState, reason: StopReason) -> RunState:
     known = any(item.evidence or item.kind in ("qa", "coding") for item in state.knowledge)
     if not draft and (known or state.request.allow_guess):
         return call(state, "compose")
-    return call(state, "check" if is_unchecked(state) else "finalize")
+    return proof(state) or call(state, "finalize")
 
 
-def is_unchecked(state: RunState) -> bool:
-    """Whether the draft has to be held against the evidence before anybody reads it."""
-    checkable = bool(state.draft) and not (state.draft_is_direct or state.draft_is_guess)
-    return checkable and state.support is None and state.request.citations != "off"
+def is_unsourced(state: RunState) -> bool:
+    """Whether the draft was not taken from pages, so that it cannot be held against them."""
+    return state.draft_is_direct or state.draft_is_guess
+
+
+def proof(state: RunState) -> RunState | None:
+    """What the draft needs before it is published: a check, or to be put right, once; None when it needs neither.
+
+    What no evidence supports is put right, and everything is when polish was asked for, as far as model and budget allow it.
+    """
+    if not state.draft or is_unsourced(state):
+        return None
+    checked, support = state.request.citations != "off", state.support
+    if checked and support is None:
+        return call(state, "check")
+    wanted = state.request.polish or (support is not None and support.unsupported > 0)
+    if not wanted or state.revised or not _can_revise(state):
+        return None
+    return call(changed(state, revised=True, unrevised=(state.draft, support) if support else None), "revise")
+
+
+def _can_revise(state: RunState) -> bool:
+    final = state.phase == "ending"
+    enough = state.budget.calls_left(final=final) >= _CALLS_TO_REVISE and state.budget.exhausted(model=True, final=final) is None
+    return state.uses_model and not state.model_failed and enough
 
 
 def joined_sections(sections: Sequence[str], reports: Sequence[SupportReport]) -> tuple[str, SupportReport]:

@@ -62,7 +62,7 @@ def take_readings(state: RunState) -> tuple[RunState, list[str]]:
     """
     read = [url for url in state.step_pages if url in state.step_read]
     for url in read:
-        state = with_reading(state, state.step_read[url])
+        state = with_reading(state, url, state.step_read[url])
     return changed(state, step_read={}), read
 
 

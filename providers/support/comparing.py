@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import regex
+
 from providers.support.quantities import Quantity
+from providers.support.relations import same
 from providers.support.sentence import Sentence
 from providers.support.tokens import Token
 
 _NEAR_CHARACTERS = 30
 _MOSTLY_SAID = 0.7
+_LEAD = regex.compile(r"\s(in|of|for|at|by|to|from|with|on|against)\s(?:the\s)?")
+_LEAD_THERE = regex.compile(r"(?:\s(?:and|or)(?:\s[\w-]+){1,3}|\s[\w-]+ly|\s(?:at|in)\s(?:his|her|their|its|a|the)\s[a-z]+)?\s(in|of|for|at|by|to|from|with|on|against)\s(?:the\s)?")
+_NEAR_WORDS = 2
+_RANK = regex.compile(
+    r"\b(?:(second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d+(?:st|nd|rd|th))[ -])?"
+    r"((?:larg|bigg|high|tall|long|old|young|small|short|deep|fast|rich|great|wealthi|busi|new|strong)est|most(?=\s\w))\b",
+    regex.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ def _alike(first: str, second: str, statement: Sentence, quote: Sentence) -> boo
     if first == second:
         return True
     known = statement.meanings.get(statement.by_term.get(first, -1), ())
-    return any(meaning in known for meaning in quote.meanings.get(quote.by_term.get(second, -1), ()))
+    return same(known, quote.meanings.get(quote.by_term.get(second, -1), ())) is not None
 
 
 def different_numbers(statement: Sentence, quote: Sentence, said: tuple[bool | None, ...], share: float) -> list[Conflict]:
@@ -79,6 +90,26 @@ def different_numbers(statement: Sentence, quote: Sentence, said: tuple[bool | N
     return found
 
 
+def context(statement: Sentence, quote: Sentence, wanted: Quantity, other: Quantity, places: tuple[int, ...]) -> int:
+    """How many of the words beside a number of the statement stand beside one of the quote."""
+    ours = beside(statement, wanted)
+    theirs = set(beside(quote, other))
+    return sum(places[i] in theirs for i in ours)
+
+
+def beside(sentence: Sentence, quantity: Quantity) -> list[int]:
+    """Indices of the two content words before and after a number."""
+    before = [i for i, token in enumerate(sentence.tokens) if token.weight >= 1 and token.end <= quantity.start][-_NEAR_WORDS:]
+    after = [i for i, token in enumerate(sentence.tokens) if token.weight >= 1 and token.start >= quantity.end][:_NEAR_WORDS]
+    return before + after
+
+
+def counted(sentence: Sentence, quantity: Quantity) -> int:
+    """Index of the word right after a number, which it counts; -1 if there is none."""
+    i = next((i for i, token in enumerate(sentence.tokens) if token.weight >= 1 and token.start >= quantity.end), -1)
+    return i if i >= 0 and not sentence.text[quantity.end : sentence.tokens[i].start].strip() else -1
+
+
 def _overlap(first: Quantity, second: Quantity) -> bool:
     if first.low > second.high or second.low > first.high:
         return False
@@ -96,6 +127,15 @@ def _same_digits(first: Quantity, second: Quantity) -> bool:
     return abs(first.value / first.factor - second.value / second.factor) < 1e-9 * max(1.0, abs(first.value / first.factor))
 
 
+def other_rank(statement: Sentence, quote: Sentence) -> str:
+    """Why the two rank something differently, or "": "the second-largest" and "the largest"."""
+    if statement.language not in ("en", ""):
+        return ""
+    ours, theirs = ({match[2].lower(): (match[1] or "").lower() for match in _RANK.finditer(side.text)} for side in (statement, quote))
+    both = [word for word in ours if word in theirs and ours[word] != theirs[word]]
+    return f"“{ours[both[0]]} {both[0]}” there is “{theirs[both[0]]} {both[0]}”".replace("“ ", "“") if both else ""
+
+
 def other_names(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -> list[Conflict]:
     """Names of the statement whose place another name takes in the quote: "born in Paris" where it says "born in Lyon"."""
     found = []
@@ -103,12 +143,38 @@ def other_names(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -
         if places[i] >= 0 or not _capital(token):
             continue
         j, weak = _slot(statement, quote, i, places)
+        if j < 0:
+            j, weak = _after_preposition(statement, quote, i, places), True
         if j < 0 or quote.tokens[j].term in statement.by_term:
             continue
         ours, theirs = token.text.lower(), quote.tokens[j].text.lower()
         if ours not in theirs and theirs not in ours:
             found.append(Conflict(f"“{token.text}” there is “{quote.tokens[j].text}”", word=i, weak=weak))
     return found
+
+
+def _after_preposition(statement: Sentence, quote: Sentence, i: int, places: tuple[int, ...]) -> int:
+    """Index in the quote of the name that the same word and preposition lead to as to name `i`, in English; -1 if none:
+    "signed for the Falcons" and "signed for Kestrels FC", "the capital of A" and "the capital and largest city of B"."""
+    if statement.language not in ("en", ""):
+        return -1
+    first = i
+    while first > 0 and _capital(statement.tokens[first - 1]):
+        first -= 1
+    h = next((k for k in range(first - 1, -1, -1) if statement.tokens[k].weight), -1)
+    if h < 0 or places[h] < 0 or statement.tokens[h].name:
+        return -1
+    lead = _LEAD.fullmatch(statement.text, statement.tokens[h].end, statement.tokens[first].start)
+    if not lead:
+        return -1
+    j = places[h]
+    if lead[1] == "in" and quote.tokens[j].text == "based" and j and quote.tokens[j - 1].name and quote.text[quote.tokens[j].start - 1] == "-":
+        return j - 1
+    for k in range(j + 1, min(len(quote.tokens), j + 8)):
+        if quote.tokens[k].name:
+            there = _LEAD_THERE.fullmatch(quote.text, quote.tokens[j].end, quote.tokens[k].start)
+            return k if there and there[1] == lead[1] else -1
+    return -1
 
 
 def _capital(token: Token) -> bool:

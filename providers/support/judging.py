@@ -9,12 +9,14 @@ from functools import lru_cache
 
 import regex
 
+from providers.support.agents import names
 from providers.support.comparing import replaced_word
 from providers.support.deriving import derived
 from providers.support.language import is_foreign, sentence_language
 from providers.support.matching import Match, match
 from providers.support.outline import content_of, outline
 from providers.support.sentence import Sentence, sentence_of
+from providers.support.word_lists import phrases
 from schemas.support import Verdict
 
 Similarity = Callable[[str, str], float]
@@ -31,6 +33,13 @@ _ABOUT = 0.25
 _OPPOSED_ELSEWHERE = 0.75
 # What a second and third sentence add counts less: words that are scattered over a quote say less together.
 _FURTHER = 0.85
+# The share of a statement's content words that may be missing where the rest is said; a number that agrees counts for some words.
+_UNTOLD = 0.14
+_FACT_WORDS = 3
+# A statement of whose predicate less than this is said is not said in part.
+_HALF = 0.6
+# Another number or date speaks against a statement only where as much of the predicate is told.
+_OPPOSED_OF_IT = 0.3
 _MOST_SENTENCES = 3
 _LEAST_GAIN = 0.02
 FACT_WEIGHT = 1.5
@@ -42,6 +51,10 @@ _FEW = 2
 # From here on an embedding counts two texts of different languages as alike.
 _LIKE = 0.7
 _SENTENCE_START = regex.compile(r"(?:^|[.!?…。！？\n|])[\s\"“”‘’«»「」『』()\[\]*_#>•\-]*$")
+_WHERE = regex.compile(r"\b(?:in|of|for)\s(?:the\s)?$")
+# What only one can be or do.
+_UNIQUE = regex.compile(r"\bthe\s(?:\w+\s)*?(?:capital|first|last|only|\w+est|most|author|founder|president|king|queen|winner|\w+or|\w+er)\b")
+_SEVERAL = regex.compile(r"[,;]|\b(?:and|who|which|that|when|where|while|after|before)\b")
 _MARKS = regex.compile(r"[*_`\\]+|\s+")
 _END = regex.compile(r"[\s\\.!?…。！？*_`\"”’»)\]]*$")
 
@@ -120,7 +133,8 @@ def _by_words(statement: str, code: str, quotes: Sequence[str], native: list[int
     lines = [(i, line) for i in native for line in outline(quotes[i], code)]
     terms = content_of(statement, code)
     lines.sort(key=lambda line: -len(terms & line[1].terms))
-    sentences = [(i, sentence_of(line.text, code)) for i, line in lines[:_MOST_COMPARED]]
+    sentences = [(i, sentence_of(line.read, code)) for i, line in lines[:_MOST_COMPARED]]
+    subject = frozenset() if _joined(statement) else _subject(wanted)
     pool = [(i, match(wanted, sentence)) for i, sentence in sentences]
     reckoned = derived(wanted, [sentence for _, sentence in sentences])
     if reckoned:
@@ -147,15 +161,19 @@ def _by_words(statement: str, code: str, quotes: Sequence[str], native: list[int
             whole >= _SUPPORTED
             and not found.conflicts
             and not found.overclaims
+            and not found.elsewhere
             and not _replaced(wanted, n, sentences, pool)
             and not _missing(wanted, [found])
+            and not _untold(wanted, [found])
         ):
             return Judgement("supported", _score(whole), quote=i, used=(i,))
     against = _opposing(wanted, pool, chosen, order)
     if against:
         i, reason = against
         return Judgement("contradicted", score, everywhere, i, reason, (i,))
-    if score >= _SUPPORTED and not missing and max(_share(wanted, matches), lift) >= _WORDS:
+    # What a simple statement says of its subject has to stand in one sentence; only the subject may stand in others.
+    untold = "" if lift >= _WORDS else _untold(wanted, matches) or (_untold(wanted, matches[:1], subject) if subject else "")
+    if score >= _SUPPORTED and not missing and not untold and not pool[order[0]][1].elsewhere and max(_share(wanted, matches), lift) >= _WORDS:
         if pool[order[0]][1].overclaims:
             return Judgement("partly", score, everywhere, first, "it says more than its evidence does", used)
         hard = [conflict for conflict in pool[order[0]][1].conflicts if conflict.fact < 0 and not conflict.weak]
@@ -165,8 +183,8 @@ def _by_words(statement: str, code: str, quotes: Sequence[str], native: list[int
         if hard:
             return Judgement("partly", score, everywhere, first, hard[0].reason, used)
         return Judgement("supported", score, quote=first, used=used)
-    if score >= _PARTLY:
-        reason = f"nothing there says {', '.join(missing[:3])}" if missing else "only some of it is said there"
+    if score >= _PARTLY and (not untold or _said_of_it(wanted, matches) >= _HALF):
+        reason = f"nothing there says {', '.join(missing[:3])}" if missing else untold or "only some of it is said there"
         return Judgement("partly", score, everywhere, first, reason, used)
     return Judgement("unsupported", score, everywhere, first if score > 0.2 else -1, "no evidence says it")
 
@@ -181,7 +199,7 @@ def _chosen(statement: Sentence, matches: list[Match], singles: list[float], ord
     chosen = [order[0]]
     covered = singles[order[0]]
     while len(chosen) < _MOST_SENTENCES:
-        gains = [(_coverage(statement, [matches[n] for n in [*chosen, other]]), -other) for other in order if other not in chosen]
+        gains = [(_coverage(statement, [matches[n] for n in [*chosen, other]]), -other) for other in order if other not in chosen and not (matches[other].elsewhere or matches[chosen[0]].elsewhere)]
         if not gains or max(gains)[0] <= covered + _LEAST_GAIN:
             break
         covered, other = max(gains)
@@ -192,12 +210,17 @@ def _chosen(statement: Sentence, matches: list[Match], singles: list[float], ord
 def _opposing(statement: Sentence, pool: list[tuple[int, Match]], chosen: list[int], order: list[int]) -> tuple[int, str] | None:
     """The quote that speaks against the statement, and how. What the sentence leaves out (its subject, often) may stand in others."""
     together = [pool[n][1] for n in chosen]
+    subject = _subject(statement, where=False) if statement.language in ("en", "") else frozenset()
     for n in order[:_MOST_SENTENCES]:
         i, found = pool[n]
         if found.share < _ABOUT or _share(statement, [found, *together]) < _OPPOSED:
             continue
         for conflict in found.conflicts:
             if conflict.fact >= 0 and any(other.facts[conflict.fact] is True and other.share > 0 for _, other in pool):
+                continue
+            if conflict.fact >= 0 and statement.language in ("en", "") and _said_of_it(statement, [found], facts=False) < _OPPOSED_OF_IT:
+                continue
+            if conflict.word in subject and not _UNIQUE.search(statement.text):
                 continue
             if conflict.weak and any(other.words[conflict.word] > 0 for _, other in pool):
                 continue
@@ -211,6 +234,49 @@ def _replaced(statement: Sentence, n: int, sentences: list[tuple[int, Sentence]]
     """The word in whose place sentence `n` has another one, and that no other sentence has either."""
     word, reason = replaced_word(statement, sentences[n][1], pool[n][1].places)
     return reason if word >= 0 and not any(other.words[word] > 0 for _, other in pool) else ""
+
+
+def _said_of_it(statement: Sentence, matches: list[Match], facts: bool = True) -> float:
+    """The share of what the statement says of its subject that the sentences hold."""
+    subject = _subject(statement, where=facts)
+    rest = [(token.weight, any(found.words[i] for found in matches)) for i, token in enumerate(statement.tokens) if i not in subject]
+    if facts:
+        rest += [(FACT_WEIGHT, any(found.facts[i] is True for found in matches)) for i in range(len(statement.dates) + len(statement.quantities))]
+    total = sum(weight for weight, _ in rest)
+    return sum(weight for weight, said in rest if said) / total if total else 1.0
+
+
+def _joined(statement: str) -> bool:
+    """Whether it may say more than one thing."""
+    return _SEVERAL.search(statement) is not None
+
+
+def _subject(statement: Sentence, where: bool = True) -> frozenset[int]:
+    """The tokens of the name with which it begins, and with `where` of that which only says where."""
+    runs = names(statement)
+    if not runs or runs[0][0] > 1:
+        return frozenset()
+    if runs[0] == (0, 0) and 0 in statement.meanings:
+        runs = [(0, -1), *runs[1:]]  # a word that only begins the sentence
+    found = set(range(runs[0][0], runs[0][1] + 1))
+    first, last = runs[-1] if len(runs) > 1 else (0, -1)
+    # Where or whose it is may have been said before.
+    if where and _WHERE.search(statement.text, 0, statement.tokens[first].start):
+        found.update(range(first, last + 1))
+    return frozenset(found)
+
+
+def _untold(statement: Sentence, matches: list[Match], excused: frozenset[int] = frozenset()) -> str:
+    """Which content words of the statement the sentences lack, when they are too many for a paraphrase."""
+    slight = phrases("light", f"{statement.language or 'en'} slight")
+    if not slight:
+        return ""
+    content = [i for i, token in enumerate(statement.tokens) if token.weight >= 1 and i not in excused]
+    lacking = [i for i in content if not any(found.words[i] for found in matches) and statement.tokens[i].text.lower() not in slight]
+    facts = sum(any(found.facts[i] is True for found in matches) for i in range(len(statement.dates) + len(statement.quantities)))
+    if len(lacking) <= _UNTOLD * (len(content) + _FACT_WORDS * facts):
+        return ""
+    return f"nothing there says {', '.join(statement.tokens[i].text for i in lacking[:3])}"
 
 
 def _share(statement: Sentence, matches: list[Match]) -> float:

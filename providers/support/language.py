@@ -19,7 +19,8 @@ _SCRIPTS = [
     (regex.compile(r"\p{Cyrillic}"), "ru"),
 ]
 _LETTER = regex.compile(r"\p{L}")
-_WORD = regex.compile(r"\p{L}+")
+# Not the letters of a code such as "miR-77".
+_WORD = regex.compile(r"(?<![\p{L}\d-])\p{L}+(?!\p{L}|-?\d)")
 # Japanese and Chinese sentences are full of foreign names; one kana letter in ten is Japanese already.
 _LEAST_SHARE = {"ja": 0.1, "zh": 0.2}
 _SAMPLE_CHARACTERS = 600

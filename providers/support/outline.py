@@ -5,10 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+import regex
+
 from providers.lexical import content_terms
 from providers.support.sentence import sentence_spans
 
 _MOST_SENTENCES = 400
+_LEAST_NAME = 2
+# Words with capitals (and the little words between them) at the beginning.
+_NAME = regex.compile(r"(?:The\s)?(?:\p{Lu}[\w'’.-]*\w)(?:\s(?:(?:of|the|and|de|la|von|van|der|du)\s){0,2}(?:\p{Lu}[\w'’-]*|\d+))*(?=[\s,.:(]|$)")
+_PRONOUN = regex.compile(r"(?:He|She|It|They|His|Her|Its|Their)\b|(?:In|On|From|As of|After|Since|By|During)\s[^,]{3,40},?\s(?:he|she|it|they|his|her|its|their)\b")
 
 
 class Line(NamedTuple):
@@ -16,6 +22,8 @@ class Line(NamedTuple):
 
     text: str
     terms: frozenset[str]
+    read: str
+    """The sentence with the name that it leaves out before it: "Ada Lovelace: She was born in London." """
 
 
 @lru_cache(maxsize=20_000)
@@ -28,7 +36,21 @@ def content_of(text: str, language: str) -> frozenset[str]:
 def outline(quote: str, language: str) -> tuple[Line, ...]:
     """The sentences of `quote` in order."""
     found = []
-    for start, end in sentence_spans(quote)[:_MOST_SENTENCES]:
+    name = ""
+    for n, (start, end) in enumerate(sentence_spans(quote)[:_MOST_SENTENCES]):
         text = quote[start:end]
-        found.append(Line(text, content_of(text, language)))
+        read = text
+        if n == 0:
+            name = _name(text) if language in ("en", "") else ""
+        elif name and name not in text and (name == text_of_first or _PRONOUN.match(text)):
+            read = f"{name}: {text}"
+        if n == 0:
+            text_of_first = text.rstrip(" .:")
+        found.append(Line(text, content_of(read, language), read))
     return tuple(found)
+
+
+def _name(first: str) -> str:
+    """The name with which a quote begins, or the title that is its first line; "" if there is none."""
+    begins = _NAME.match(first)
+    return begins.group().strip() if begins and len(begins.group()) > _LEAST_NAME else ""

@@ -93,9 +93,12 @@ def _joined(spans: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
 def quantifiers(text: str, tokens: list[Token], language: str) -> list[Reach]:
     """The quantifiers and hedges of `text`, and what they are said of."""
     code = language or "en"
+    idle = [match.span() for match in _pattern("quantifiers", f"{code} idle", code).finditer(text)]
     found = []
     for kind in QUANTIFIERS:
         for match in _pattern("quantifiers", f"{code} {kind}", code).finditer(text):
+            if (match.group() == "May" and match.start()) or any(a <= match.start() < b for a, b in idle):
+                continue
             reached = _reached(text, tokens, match.span(), code)
             if code in ("ja", "zh"):
                 reached |= frozenset(i for i, t in enumerate(tokens) if t.weight >= 0.4 and abs(t.start - match.end()) <= _REACH_CHARACTERS)

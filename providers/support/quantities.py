@@ -437,7 +437,8 @@ def says(quote: Quantity, statement: Quantity) -> bool | None:
         return _close(statement.value, quote.value) or (_rounds(quote, statement) if quote.factor != statement.factor else False)
     if _within(quote, statement):
         # "Up to 600" does not follow from 200, nor would anybody say it.
-        return True if not _is_limit(statement) or math.isinf(statement.high) or quote.value >= _NEAR_LIMIT * statement.value else None
+        near = quote.value >= _NEAR_LIMIT * statement.value or quote.high == statement.high
+        return True if not _is_limit(statement) or math.isinf(statement.high) or near else None
     if statement.exact:
         if _close(quote.value, statement.value) or statement.low in (quote.low, quote.high):
             return True

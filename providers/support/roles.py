@@ -18,9 +18,11 @@ _PASSIVE = {
     "ja": regex.compile(r"(?:され|られ|によ|われ|まれ)"),
     "ar": regex.compile(r"من قبل|على يد|بواسطة"),
 }
+# "Founder", "director": a noun has no voice.
+_DOER = regex.compile(r"(?:er|or|ist|ion)$")
 _LEAST_SAID = 0.8
 _PARTICLES = frozenset({"は", "が", "を", "に", "から"})
-_NEAR = 3
+_NEAR = 5
 _NEAR_CHARACTERS = 12
 _ARTICLES = frozenset({"the", "a", "an", "le", "la", "les", "el", "los", "las", "un", "une", "una", "al"})
 
@@ -131,7 +133,7 @@ def _other_voice(statement: Sentence, quote: Sentence, places: tuple[int, ...]) 
         return False
     for i, token in enumerate(statement.tokens):
         j = places[i]
-        if j < 0 or token.name or token.weight < 1:
+        if j < 0 or token.name or token.weight < 1 or _DOER.search(quote.tokens[j].text) or _DOER.search(token.text):
             continue
         before = next((k for k in range(i - 1, max(-1, i - _NEAR), -1) if _named(statement, k) and places[k] >= 0), -1)
         after = next((k for k in range(i + 1, min(len(places), i + _NEAR + 1)) if _named(statement, k) and places[k] >= 0), -1)
@@ -187,4 +189,5 @@ def _joined_by_nothing(sentence: Sentence, first: int, last: int) -> bool:
 
 def _named(sentence: Sentence, i: int) -> bool:
     token = sentence.tokens[i]
-    return token.name or (i == 0 and token.weight > 0 and token.text[:1].isupper())
+    first = i == 0 and token.weight > 0 and token.text[:1].isupper()
+    return token.name or (first and not (sentence.language in ("en", "") and i in sentence.meanings))

@@ -56,7 +56,7 @@ def term_of(word: str, language: str) -> str:
 @lru_cache(maxsize=64)
 def _functional(language: str) -> frozenset[str]:
     own = function_words().get(language, all_function_words() if not language else frozenset())
-    return own | frozenset(phrases("light", language))
+    return (own | frozenset(phrases("light", language))) - frozenset(phrases("light", f"{language or 'en'} telling"))
 
 
 def tokens(text: str, language: str, taken: list[tuple[int, int]]) -> list[Token]:

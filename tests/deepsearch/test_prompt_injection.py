@@ -45,36 +45,8 @@ TYPES = {".html": "text/html", ".md": "text/markdown", ".txt": "text/plain", ".j
 _REFERRED = re.compile(r"\[\^(\d+)\]")
 _ADDRESS = re.compile(r"(?:[a-z]+:)?//[^\s<>\"')\]`]+|(?:javascript|data|vbscript|file):[^\s<>\"')\]`]+", re.IGNORECASE)
 _CODE = re.compile(r"(`+).+?\1")
-_ELEMENTS = set(
-    [
-        "p",
-        "a",
-        "ol",
-        "ul",
-        "li",
-        "code",
-        "pre",
-        "em",
-        "strong",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "blockquote",
-        "hr",
-        "br",
-        "sup",
-        "sub",
-    ]
-)
+_ELEMENTS = {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "strong", "sub", "sup", "ul"}
+_ELEMENTS |= {"h1", "h2", "h3", "h4", "h5", "h6", "table", "tbody", "td", "th", "thead", "tr"}
 
 
 class PageServer(ThreadingHTTPServer):
@@ -193,10 +165,10 @@ class Attack:
         self.asked: list[str] = []
         self.connected: list[Any] = []
         self.answer: ResearchAnswer
-        self.refused: list[str] = []
         self.pages: dict[str, str] = {}
         """Texts of the pages that are cited, by id."""
         self.kept: list[Path] = []
+        self.host = ""
 
     async def run(self, make_settings: MakeSettings) -> None:
         with private_listener() as (port, connected), page_server(port) as pages, ScriptedServer() as server:

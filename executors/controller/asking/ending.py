@@ -6,6 +6,7 @@ from docarray import BaseDoc, DocList
 
 from executors.controller.asking.shared import STAGE_SHARE, earlier_turns
 from executors.controller.state import RunState
+from executors.controller.step import is_unsourced
 from schemas.answering import (
     FinalizeRequest,
     ReviseRequest,
@@ -36,8 +37,6 @@ def revise(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
 
 
 def finalize(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
-    # What was not taken from pages cannot be held against them; the notice of the answer says so.
-    unsourced = state.draft_is_direct or state.draft_is_guess
     return FinalizeRequest(
         question=state.question,
         draft=state.draft,
@@ -46,7 +45,8 @@ def finalize(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
         language_code=state.understanding.language_code,
         knowledge=DocList[Knowledge](state.knowledge),
         support=state.support or SupportReport(),
-        citations="off" if unsourced else state.request.citations or "strict",
+        # What was not taken from pages cannot be held against them; the notice of the answer says so.
+        citations="off" if is_unsourced(state) else state.request.citations or "strict",
         queries=list(state.queries),
         max_references=state.request.max_references or 0,
         partial=state.phase == "report",

@@ -8,18 +8,18 @@ from executors.controller import reporting
 from executors.controller.asking.shared import earlier_turns
 from executors.controller.state import RunState
 from schemas.events import Effect
-from schemas.knowledge import Knowledge
+from schemas.knowledge import Evidence, Knowledge
 from schemas.reporting import DigestRequest, Outline, OutlineRequest, SectionRequest, SynthesizeRequest
 from schemas.usage import Allowance
 
 
 def digest(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
-    item = next(item for item in state.knowledge if item.evidence and item.evidence[0].url == effect.items[0])
+    items = [item for item in state.knowledge if item.evidence and item.evidence[0].url == effect.items[0]]
     return DigestRequest(
         question=state.question,
         url=effect.items[0],
-        title=item.answer,
-        evidence=item.evidence,
+        title=items[0].answer,
+        evidence=DocList[Evidence](piece for item in items for piece in item.evidence),
         language_style=state.understanding.language_style,
         allowance=allowance,
     )

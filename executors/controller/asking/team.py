@@ -47,6 +47,8 @@ def delegate(effect: Effect, state: RunState, allowance: Allowance) -> BaseDoc:
             "max_searches": effect.searches,
             "max_pages": effect.pages,
             "max_llm_calls": max(1, effect.llm_calls),
+            "max_references": None,  # what is cited in the end is decided in the end
+            "citations": "strict" if request.citations == "flag" else request.citations,  # marks would become statements
             "no_direct_answer": True,
             "allow_guess": False,
             "polish": False,

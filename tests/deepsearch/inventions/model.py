@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tests.scripted.llm import schema_name, text_of
@@ -15,6 +16,7 @@ INVENTED_HOST = "zqinvented"
 NAME = re.compile(r"Zq[a-z]+")
 """Every name that was made up; no page has a word of this form."""
 
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _EVIDENCE = re.compile(r'\[(e\d+)\][^\n]*\n+<untrusted source="[^"]*">\n(.*?)\n</untrusted>', re.DOTALL)
 _STEP = re.compile(r"This is step (\d+)")
 _ALLOWED = re.compile(r"Allowed actions: ([a-z, ]+)")
@@ -46,7 +48,7 @@ class Inventor:
         prompt = "\n".join(text_of(message) for message in request["messages"])
         if name == "":
             return Text(self._written(prompt))
-        answer = getattr(self, f"_{name}", None)
+        answer = getattr(self, f"_{_CAPITAL.sub('_', name).lower()}", None)
         if answer is None:
             return Status(400, {"error": {"message": f"nothing is scripted for {name}"}})
         return Json(answer(prompt, request))
@@ -169,20 +171,17 @@ class Inventor:
         return f"“{sentence[:-1]}, and {self._untrue()[:-1]}”, as the Water Board writes [{key}]."
 
     def _other_figure(self, key: str, sentence: str) -> str:
-        return (
-            f"{_FIGURE.sub(lambda _: self._figure(), sentence[:-1], count=1) if _FIGURE.search(sentence) else self._untrue()[:-1]} [{key}]."
-        )
+        return f"{self._with_other(_FIGURE, self._figure, sentence)} [{key}]."
 
     def _other_year(self, key: str, sentence: str) -> str:
-        return f"{_YEAR.sub(lambda _: self._year(), sentence[:-1], count=1) if _YEAR.search(sentence) else self._untrue()[:-1]} [{key}]."
+        return f"{self._with_other(_YEAR, self._year, sentence)} [{key}]."
 
     def _other_name(self, key: str, sentence: str) -> str:
-        other = (
-            _PERSON.sub(lambda _: f"{self._name()} {self._name()}", sentence[:-1], count=1)
-            if _PERSON.search(sentence)
-            else self._untrue()[:-1]
-        )
-        return f"{other} [{key}]."
+        return f"{self._with_other(_PERSON, self._name, sentence)} [{key}]."
+
+    def _with_other(self, what: re.Pattern[str], made_up: Callable[[], str], sentence: str) -> str:
+        """The sentence with the first of `what` in it replaced; another sentence when it has none."""
+        return what.sub(lambda _: made_up(), sentence[:-1], count=1) if what.search(sentence) else self._untrue()[:-1]
 
     def _untrue_with_true_id(self, key: str, sentence: str) -> str:
         self._invented("citation")
@@ -243,7 +242,7 @@ class Inventor:
 
     # -- outputs in a form ---------------------------------------------------------------------------------------------
 
-    def _UnderstandingOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _understanding_output(self, prompt: str, request: Any) -> dict[str, Any]:
         needs = {name: self._random.random() < 0.3 for name in ("needs_plurality", "needs_completeness")}
         return {
             "think": "A question.",
@@ -254,7 +253,7 @@ class Inventor:
             **needs,
         }
 
-    def _DecisionOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _decision_output(self, prompt: str, request: Any) -> dict[str, Any]:
         allowed = _ALLOWED.findall(prompt)[-1].split(", ")
         numbers = [int(number) for number in _CANDIDATE.findall(prompt)]
         step = int(_STEP.findall(prompt)[-1])
@@ -275,32 +274,32 @@ class Inventor:
             return {**decision, "action": "answer", "answer": self._draft(prompt)}
         return {**decision, "answer": self._draft(prompt)}
 
-    def _RewritingOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _rewriting_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {"think": "More.", "queries": [{"text": text} for text in self._random.sample(_TOPICS, 3)]}
 
-    def _ClusteringOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _clustering_output(self, prompt: str, request: Any) -> dict[str, Any]:
         insight = f"{self._untrue()} See {self._a_url()} [e1]"
         return {"think": "Alike.", "clusters": [{"insight": insight, "question": "What did it cost?", "results": [1, 99]}]}
 
     def _verdict(self, prompt: str, request: Any) -> dict[str, Any]:
         return {"think": f"All is well, says {self._a_url()}.", "passed": self._random.random() < 0.75}
 
-    _DefinitiveOutput = _verdict
+    _definitive_output = _verdict
 
-    def _StrictOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _strict_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {**self._verdict(prompt, request), "improvement_plan": f"Cite {self._a_url()} and name {self._name()}."}
 
-    def _PluralityOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _plurality_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {**self._verdict(prompt, request), "minimum_count_required": 1, "actual_count_provided": 9}
 
-    def _CompletenessOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _completeness_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {**self._verdict(prompt, request), "aspects_expected": ["cost"], "aspects_provided": ["cost"]}
 
-    def _AnalysisOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _analysis_output(self, prompt: str, request: Any) -> dict[str, Any]:
         text = f"{self._untrue()} See {self._a_url()} [e5]."
         return {"recap": text, "blame": text, "improvement": text}
 
-    def _EntailmentOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _entailment_output(self, prompt: str, request: Any) -> dict[str, Any]:
         """Everything is supported: by ids that do not exist, or by all that do."""
         shown = list(dict.fromkeys(key for key, _ in _EVIDENCE.findall(prompt)))
         reports = []
@@ -310,17 +309,17 @@ class Inventor:
             reports.append({"number": number, "reason": "It says so.", "verdict": "supported", "evidence": ids})
         return {"statements": reports, "pairs": [{"number": 1, "holds": False}]}
 
-    def _DecompositionOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _decomposition_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {
             "think": "In two.",
             "questions": ["Who built the tidal station at Brenock?", "How much power does Grauwick give?"],
             "no_more_parts": True,
         }
 
-    def _DigestOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _digest_output(self, prompt: str, request: Any) -> dict[str, Any]:
         return {"findings": self._findings(prompt)}
 
-    def _SynthesisOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _synthesis_output(self, prompt: str, request: Any) -> dict[str, Any]:
         gaps = ["Who paid for the station at Ostrel?"] if self._random.random() < 0.5 else []
         return {"agreements": self._findings(prompt), "conflicts": [f"{self._untrue()[:-1]} [e1][e99]."], "gaps": gaps}
 
@@ -329,7 +328,7 @@ class Inventor:
         kept = self._random.sample(true, min(2, len(true)))
         return [*kept, f"{self._untrue()[:-1]} [e{self._random.randint(1, 99)}].", f"See {self._a_url()} [e1]."]
 
-    def _OutlineOutput(self, prompt: str, request: Any) -> dict[str, Any]:
+    def _outline_output(self, prompt: str, request: Any) -> dict[str, Any]:
         sections = [
             {"heading": heading, "brief": f"{self._untrue()} {self._a_url()}", "evidence": ["e1", "e2", "e99", "^3"], "words": 100}
             for heading in ("The stations", "Who built them", "What they give")
@@ -338,8 +337,8 @@ class Inventor:
 
 
 _CAREFUL = (
-    "_link_in_a_sentence", "_sentence_as_link", "_bare_url", "_url_behind", "_autolink", "_reference", "_anchor", "_image", "_comment", "_list_of_sources",
-    "_quote", "_mixed_quote", "_other_figure", "_other_year", "_other_name", "_untrue_with_true_id", "_half_true", "_in_brackets", "_in_a_row",
-    "_in_an_item", "_in_a_block_quote", "_without_citation",
+    "_link_in_a_sentence", "_sentence_as_link", "_bare_url", "_url_behind", "_autolink", "_reference", "_anchor", "_image", "_comment",
+    "_list_of_sources", "_quote", "_mixed_quote", "_other_figure", "_other_year", "_other_name", "_untrue_with_true_id", "_half_true",
+    "_in_brackets", "_in_a_row", "_in_an_item", "_in_a_block_quote", "_without_citation",
 )  # fmt: skip
 _CARELESS = ("_unknown_id", "_range_of_ids", "_every_id", "_made_up_footnotes", "_footnote")

@@ -105,10 +105,10 @@ def test_ordinary_text_survives_unchanged(text: str) -> None:
         ("See [it](javascript:alert(1)).", "See it."),
         ("See [it](/relative).", "See it."),
         ("See [it](https://site1.example/page/).", "See [it](https://site1.example/page/)."),
-        ("See <https://invented.example/x>.", "See `https://invented.example/x`."),
+        ("See <https://invented.example/x>.", "See …."),
         (
             "See https://invented.example/x. And www.invented.example, too.",
-            "See `https://invented.example/x`. And `www.invented.example`, too.",
+            "See …. And …, too.",
         ),
         ("See https://site1.example/page. And.", "See https://site1.example/page. And."),
         ("An ![image](https://site1.example/page).", "An image."),

@@ -231,7 +231,7 @@ async def test_urls_of_the_question_are_known(finalizer: AnswerFinalizer) -> Non
     draft = "See https://asked.example/x and https://said.example/y but not https://new.example/z at all."
     turns = DocList[Message]([Message(content="What of https://said.example/y?")])
     _, end = await finish(finalizer, draft=draft, question="What is https://asked.example/x?", messages=turns, citations="off")
-    assert end.text == draft.replace("https://new.example/z", "`https://new.example/z`")
+    assert end.text == draft.replace("https://new.example/z", "…")
 
 
 async def test_rules_write_where_there_is_no_draft_or_nothing_of_it_stays(finalizer: AnswerFinalizer) -> None:

@@ -9,11 +9,12 @@ from docarray import DocList
 from scripted_runs import Runner, answer, search, visit
 from scripted_stages import ScriptedStages, page
 
-from schemas.answering import Draft
+from schemas.answering import Draft, FinalizeChunk
 from schemas.errors import ModelOutputInvalid, StageUnavailable
 from schemas.evaluation import Evaluation
 from schemas.planning import Understanding
-from schemas.reading import Image, ReadResponse
+from schemas.reading import Attachment, Image, ReadResponse
+from schemas.research import Message
 from schemas.support import Statement, SupportReport
 from schemas.usage import Usage
 
@@ -126,3 +127,67 @@ async def test_images_of_read_pages_are_matched_to_the_answer(runner: Runner) ->
     _, final = await runner.run(stages, with_images=True)
     assert final is not None and [image.url for image in final.images] == ["https://a.test/p.png"]
     assert stages.of("illustrate")[0].text == final.text
+
+
+ATTRIBUTED = Understanding(mode="model", criteria=["definitive", "attribution"])
+
+
+@pytest.mark.parametrize(("polish", "unsupported"), [(True, 0), (False, 1)])
+async def test_what_attribution_has_checked_is_put_right_like_any_draft(runner: Runner, polish: bool, unsupported: int) -> None:
+    stages = ScriptedStages(
+        understand=[ATTRIBUTED],
+        decide=[*FOUND, answer()],
+        evaluate=[Evaluation(passed=True, support=report(unsupported))],
+        revise=[Draft(text="42 it is [e1].")],
+    )
+    events, _ = await runner.run(stages, polish=polish)
+    assert types(events)[-5:] == ["evaluated", "revised", "checked", "finalized", "run_ended"]
+    assert stages.of("revise")[0].polish is polish and stages.of("finalize")[0].draft == "42 it is [e1]."
+
+
+async def test_polish_needs_no_check(runner: Runner) -> None:
+    stages = ScriptedStages(decide=[*FOUND, answer()], revise=[Draft(text="42 it is [e1].")])
+    events, _ = await runner.run(stages, polish=True, citations="off")
+    assert types(events)[-4:] == ["evaluated", "revised", "finalized", "run_ended"]
+    assert stages.of("finalize")[0].draft == "42 it is [e1]."
+
+
+async def test_a_revision_that_changes_nothing_is_not_checked_again(runner: Runner) -> None:
+    stages = ScriptedStages(decide=[*FOUND, answer()], check=[report(1)])
+    events, _ = await runner.run(stages)
+    assert types(events)[-4:] == ["checked", "revised", "finalized", "run_ended"]
+    assert stages.of("finalize")[0].support.unsupported == 1
+
+
+async def test_an_answer_is_direct_only_when_nothing_was_read(runner: Runner) -> None:
+    """One that comes with the first step but has what was attached to rest on is evaluated and checked."""
+    file = Attachment(name="a.txt", media_type="text/plain", content="QQ==")
+    messages = [Message(content="What is the answer?", attachments=DocList[Attachment]([file]))]
+    stages = ScriptedStages(decide=[answer()])
+    _, final = await runner.run(stages, messages=messages)
+    assert final is not None and not final.direct and len(stages.of("evaluate")) == len(stages.of("check")) == 1
+    assert stages.of("finalize")[0].citations == "strict"
+
+
+async def test_a_guess_that_cites_is_none(runner: Runner) -> None:
+    rejected = Evaluation(passed=False, failed_criterion="definitive")
+    scripted: dict[str, Any] = {"decide": [*FOUND, answer()], "evaluate": [rejected], "understand": [ATTRIBUTED]}
+    stages = ScriptedStages(**scripted, compose=[Draft(text="Perhaps 42 [e1].", guessed=True)])
+    _, final = await runner.run(stages, allow_guess=True, max_attempts=1, budget_tokens=100_000, max_llm_calls=9)
+    assert final is not None and not final.guessed and final.text.startswith(("Perhaps 42", "It is 42"))
+    assert len(stages.of("check")) == 1 and stages.of("finalize")[0].citations == "strict"
+
+
+async def test_a_guess_that_nobody_allowed_is_checked(runner: Runner) -> None:
+    file = Attachment(name="a.txt", media_type="text/plain", content="QQ==")
+    messages = [Message(content="What is the answer?", attachments=DocList[Attachment]([file]))]
+    stages = ScriptedStages(decide=[search(str(n)) for n in range(9)], compose=[Draft(text="Perhaps 42.", guessed=True)])
+    _, final = await runner.run(stages, messages=messages, max_searches=0, max_pages=0)
+    assert final is not None and not final.guessed and stages.of("finalize")[0].citations == "strict"
+
+
+async def test_a_draft_of_which_nothing_stays_was_not_direct(runner: Runner) -> None:
+    nothing = FinalizeChunk(done=True, text="No answer was found.", composed_by="rules", abstained=True)
+    stages = ScriptedStages(decide=[answer("---")], finalize=[lambda request: [nothing]])
+    _, final = await runner.run(stages)
+    assert final is not None and not final.direct and final.stop_reason == "no_evidence"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
@@ -12,12 +13,15 @@ from scripted_stages import ScriptedStages, page, results
 
 from executors.controller.jobs import Jobs
 from executors.controller.research import Research
-from providers.journal import SQLiteJournal
+from executors.controller.run import apply, replay
+from providers.journal import SQLiteJournal, StoredEvent
 from schemas.answering import Draft
-from schemas.errors import InvalidRequest, ModelOutputInvalid, NotWaiting, ReadError, SearchError
+from schemas.errors import BudgetExceeded, InvalidRequest, ModelOutputInvalid, NotWaiting, ReadError, SearchError
+from schemas.events import OutlineApproved, RunCancelled
 from schemas.planning import Rewriting
+from schemas.reading import Attachment
 from schemas.reporting import Outline, OutlineApproval, Section, Synthesis
-from schemas.research import ResearchAnswer, ResearchRequest, RunSummary
+from schemas.research import Message, ResearchAnswer, ResearchRequest, RunSummary
 from schemas.search import SearchQuery
 from schemas.usage import Usage
 
@@ -95,6 +99,96 @@ async def test_a_plan_waits_for_its_approval(runner: Runner) -> None:
     await runner.state()
 
 
+async def test_the_time_that_an_approval_takes_does_not_count(runner: Runner) -> None:
+    await runner.run(stages(), mode="report", plan_first=True, budget_seconds=60)
+    whole = await runner.journal.events("r1")
+    state = replay(whole)
+    later = StoredEvent(state.sequence + 1, whole[-1].time + 86_400, OutlineApproved(outline=Outline()))
+    approved = apply(state, later)
+    assert [effect.kind for effect in approved.pending] == ["section"] and approved.budget.elapsed < 60
+    cancelled = apply(state, later._replace(event=RunCancelled()))
+    assert cancelled.answer is not None and cancelled.answer.seconds < 60
+
+
+async def test_a_plan_is_approved_once(runner: Runner, tmp_path: Any) -> None:
+    """Two at once, each with a journal of its own: one goes on, the other is refused, and nothing is written twice."""
+    await runner.run(stages(), mode="report", plan_first=True)
+    scripted, other = stages(), SQLiteJournal(tmp_path / "runs.db")
+    approval = OutlineApproval(run_id="r1")
+    tries = [collect(Research(scripted, journal, runner.settings).approve(approval)) for journal in (runner.journal, other)]
+    ended = await asyncio.gather(*tries, return_exceptions=True)
+    refused = [end for end in ended if isinstance(end, InvalidRequest)]
+    assert len(refused) == 1 and "under way" in str(refused[0])
+    assert [entry.event.type for entry in await other.events("r1")].count("outline_approved") == 1
+    assert len(scripted.of("section")) == 3
+    await other.close()
+
+
+async def test_who_hears_of_the_waiting_may_approve_or_cancel_at_once(runner: Runner) -> None:
+    research = Research(stages(), runner.journal, runner.settings)
+    events = research.run(ResearchRequest(run_id="r1", question="q", mode="report", plan_first=True))
+    async for event in events:
+        if event.type == "run_ended":
+            await research.cancel("r1")
+            assert (await runner.journal.summary("r1")).state == "cancelled"
+
+
+def section_of(**fields: Any) -> Outline:
+    return Outline(sections=DocList[Section]([Section(**{"heading": "h", **fields})]))
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        Outline(sections=DocList[Section]([Section(heading=str(n)) for n in range(10_000)])),
+        Outline(title="t" * 100_000),
+        Outline(title="\ud800"),
+        section_of(heading="h" * 100_000),
+        section_of(heading="\udfff"),
+        section_of(heading="\x00 \n"),
+        section_of(brief="b" * 100_000),
+        section_of(words=-1),
+        section_of(words=2**31),
+        section_of(evidence=["e1"] * 10_000),
+        section_of(evidence=["\ud800"]),
+    ],
+)
+async def test_a_hostile_plan_is_refused_and_the_run_still_waits(runner: Runner, outline: Outline) -> None:
+    await runner.run(stages(), mode="report", plan_first=True)
+    research = Research(stages(), runner.journal, runner.settings)
+    with pytest.raises(InvalidRequest) as refused:
+        await collect(research.approve(OutlineApproval(run_id="r1", outline=outline)))
+    assert refused.value.field == "outline" and len(str(refused.value)) < 200
+    assert (await runner.journal.summary("r1")).state == "waiting"
+    odd = section_of(heading=" A\x00\nheading\u200d ")
+    ended = (await collect(research.approve(OutlineApproval(run_id="r1", outline=odd))))[-1]
+    assert ended.data["outcome"] == "finished" and ended.data["answer"]["text"].startswith("## A heading\u200d\n")
+
+
+async def test_a_section_that_the_budget_forbids_ends_the_report_with_its_reason(runner: Runner) -> None:
+    scripted = stages(section=[Draft(text="## Section 1\n\nIt is 42 [e1]."), *[BudgetExceeded("too little", field="tokens")] * 9])
+    _, final = await runner.run(scripted, mode="report")
+    assert final is not None and final.stop_reason == "token_budget" and final.text == "## Section 1\n\nIt is 42 [^1]."
+
+
+async def test_what_is_attached_is_digested_like_any_page(runner: Runner) -> None:
+    file = Attachment(name="a.txt", media_type="text/plain", content="QQ==")
+    messages = [Message(content="What is the answer?", attachments=DocList[Attachment]([file]))]
+    scripted = stages(search=[SearchError("no provider answers")] * 9)
+    _, final = await runner.run(scripted, mode="report", messages=messages)
+    assert [request.url for request in scripted.of("digest")] == ["attachment:1/a.txt"]
+    assert final is not None and final.text.startswith("## Section 1")
+
+
+async def test_no_more_pages_are_read_than_calls_can_digest(runner: Runner) -> None:
+    found = results(*(f"https://a.test/{n}" for n in range(20)))
+    for result in found.results:
+        result.query = "first"
+    scripted = stages(search=[found])
+    await runner.run(scripted, mode="report", max_llm_calls=6)
+    assert len(scripted.of("digest")) == 5 and all(request.allowance.llm_calls for request in scripted.of("digest"))
+
+
 async def test_nothing_found_is_said(runner: Runner) -> None:
     scripted = stages(search=[SearchError("no provider answers")])
     _, final = await runner.run(scripted, mode="report")
@@ -121,7 +215,8 @@ async def test_a_budget_that_ends_in_the_middle_keeps_what_was_written(runner: R
 
     scripted = stages(section=[Draft(text="## Section 1\n\nIt is 42 [e1].", usage=Usage(prompt_tokens=90_000))])
     _, final = await runner.run(scripted, mode="report", budget_tokens=100_000)
-    assert final is not None and final.stop_reason == "token_budget" and final.text == "Composed [^1]."
+    assert final is not None and final.stop_reason == "token_budget" and final.text == "## Section 1\n\nIt is 42 [^1]."
+    assert final.support is not None and len(scripted.of("check")) == 1, "what was written is checked with what is kept for the end"
     scripted = stages(
         section=[
             Draft(text="## Section 1\n\nIt is 42 [e1]."),
@@ -131,7 +226,7 @@ async def test_a_budget_that_ends_in_the_middle_keeps_what_was_written(runner: R
     request = ResearchRequest(run_id="r2", question="q", mode="report", budget_tokens=100_000)
     ended = (await collect(Research(scripted, runner.journal, runner.settings).run(request)))[-1]
     answer = ResearchAnswer(**ended.data["answer"])
-    assert answer.stop_reason == "token_budget" and answer.text == "## Section 1\n\nIt is 42 [^1]."
+    assert answer.stop_reason == "token_budget" and answer.text == "## Section 1\n\nIt is 42 [^1].\n\n## Section 2\n\nIt is 42 [^1]."
 
 
 @pytest.mark.parametrize(

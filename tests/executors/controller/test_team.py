@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
+import pytest
+from docarray import DocList
 from scripted_runs import Runner, answer, collect, search, visit
-from scripted_stages import ScriptedStages
+from scripted_stages import ScriptedStages, page
 
 from executors.controller.research import Research
-from schemas.errors import ModelUnavailable, StageUnavailable
-from schemas.planning import DecideRequest, Decision, Decomposition
-from schemas.research import Message, ResearchAnswer, ResearchRequest
+from executors.controller.team import _citing
+from schemas.errors import ModelUnavailable, RunNotFound, StageUnavailable
+from schemas.planning import DecideRequest, Decision, Decomposition, Understanding
+from schemas.reading import Image, ReadResponse
+from schemas.research import Message, ResearchAnswer, ResearchRequest, RunSummary
+from schemas.usage import Usage
 
 
 def researcher(request: DecideRequest) -> Decision:
@@ -55,6 +61,85 @@ async def test_shares_of_the_budget_never_exceed_it(runner: Runner) -> None:
         assert 0 < sum(effect[field] for effect in given) <= most
     assert {event.type for event in events} >= {"decomposed", "delegated", "reduced", "evaluated", "checked"}
     await runner.state()
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_llm_calls": 4}, {"max_pages": 2}, {"max_searches": 2}, {"budget_tokens": 3_000}, {"budget_seconds": 1}]
+)
+async def test_a_budget_too_small_to_share_is_spent_by_one(runner: Runner, limits: dict[str, Any]) -> None:
+    def spending(request: Any) -> Understanding:
+        return Understanding(mode="model", criteria=["definitive"], usage=Usage(llm_calls=1))
+
+    stages = team(understand=[spending] * 9)
+    events, final = await runner.run(stages, team_size=3, **limits)
+    assert final is not None and not [event for event in events if event.type == "delegated"]
+    assert not await children_of(runner, 3) and not final.notice.count("must be at least")
+
+
+async def children_of(runner: Runner, most: int) -> list[RunSummary]:
+    found = []
+    for number in range(1, most + 1):
+        with contextlib.suppress(RunNotFound):
+            found.append(await runner.journal.summary(f"r1-{number}"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wish", "theirs"), [({"max_references": 0}, "strict"), ({"citations": "flag"}, "strict"), ({"citations": "off"}, "off")]
+)
+async def test_researchers_cite_whatever_the_answer_is_to_show(runner: Runner, wish: dict[str, Any], theirs: str) -> None:
+    stages = team(finalize=[])
+    await runner.run(stages, team_size=2, **wish)
+    assert len(stages.of("reduce")[0].parts) == 2
+    *own, last = stages.of("finalize")
+    assert {request.max_references for request in own} == {10} and {request.citations for request in own} == {theirs}
+    assert last.max_references == wish.get("max_references", 10) and last.citations == wish.get("citations", "strict")
+
+
+async def test_a_run_of_somebody_else_is_no_researcher(runner: Runner) -> None:
+    """Whoever names a run as one of a team would be named neither gives it an answer nor is cancelled with it."""
+    foreign = ResearchRequest(run_id="r1-1", question="Something else?", mode="report", plan_first=True)
+    await collect(Research(team(), runner.journal, runner.settings).run(foreign))
+    before = len(await runner.journal.events("r1-1"))
+    _, final = await runner.run(team(), team_size=2)
+    assert final is not None and "run_id 'r1-1' is taken" in final.notice and "Something else?" not in final.text
+    await Research(team(), runner.journal, runner.settings).cancel("r1")
+    assert (await runner.journal.summary("r1-1")).state == "waiting" and len(await runner.journal.events("r1-1")) == before
+
+
+async def test_an_answer_after_a_team_without_a_draft_is_evaluated_and_checked(runner: Runner) -> None:
+    stages = team(reduce=[StageUnavailable("gone")])
+    _, final = await runner.run(stages, team_size=2)
+    assert final is not None and not final.direct and stages.of("finalize")[-1].citations == "strict"
+    assert any(request.question == "What is the answer?" for request in stages.of("evaluate"))
+
+
+async def test_images_that_researchers_found_are_offered_to_the_answer(runner: Runner) -> None:
+    def with_image(request: Any) -> ReadResponse:
+        read = page(request.url)
+        read.images = DocList[Image]([Image(url="https://a.test/p.png", text="a picture", page_url=request.url)])
+        return read
+
+    _, final = await runner.run(team(read=[with_image] * 9), team_size=2, with_images=True)
+    assert final is not None and [image.url for image in final.images] == ["https://a.test/p.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cited"),
+    [
+        ("It is so [^1][^3].", "It is so [e7]."),
+        ("- In `a[^1]` it is so [^2]\n", "- In `a[^1]` it is so [e8]\n"),
+        ("So [^1]:\n\n```\nx[^1] = y[^3]\n```\n[^2]", "So [e7]:\n\n```\nx[^1] = y[^3]\n```\n[e8]"),
+        ("    x[^1]\n", "    x[^1]\n"),
+        ("> ~~~\n> [^1]\n> ~~~\n\n| a [^1] | `[^1]` |\n|---|---|\n| `b` | [^2] |", None),
+        (f"[^{'9' * 5_000}] `[^{'9' * 5_000}]`", f"[^{'9' * 5_000}] `[^{'9' * 5_000}]`"),
+        ("\ue0000\ue001 [^1]", " [e7]"),
+        ("`" * 3_000 + "[^1]", "`" * 3_000 + "[e7]"),
+    ],
+)
+def test_markers_in_code_are_code(text: str, cited: str | None) -> None:
+    expected = "> ~~~\n> [^1]\n> ~~~\n\n| a [e7] | `[^1]` |\n|---|---|\n| `b` | [e8] |" if cited is None else cited
+    assert _citing(text, {1: "e7", 2: "e8"}) == expected
 
 
 async def test_the_pages_that_are_cited_are_kept_with_the_run(runner: Runner) -> None:
