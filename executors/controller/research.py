@@ -238,14 +238,14 @@ class Research:
                 stored = self._next(state, event)
                 state = await self._record(state, stored)
                 yield _on_the_wire(run_id, stored.sequence, stored.time, event)
-            await self._journal.update(_summary(state), "" if state.waiting else digest(state))
         finally:
             del self._active[run_id]
             for task in calls.values():
                 task.cancel()
-            await asyncio.gather(*calls.values(), return_exceptions=True)
-            if state.outcome == "running" and not state.waiting:
-                await self._journal.update(_summary(state, interrupted=True))
+            try:
+                await asyncio.gather(*calls.values(), return_exceptions=True)
+            finally:  # also when whoever listens leaves with the last event of a run that has ended
+                await self._journal.update(_summary(state, interrupted=True), digest(state) if state.outcome != "running" else "")
         # Who hears of the end may go on with the run, or cancel it, at once.
         yield _on_the_wire(run_id, state.sequence, time.time(), _ended(state))
 

@@ -10,13 +10,13 @@ from providers.support.word_lists import phrases
 _BE = regex.compile(r"\b(?:is|was|are|were|be|been|being|get|got)\b")
 _BY = regex.compile(r"\bby\b")
 _BETWEEN_NAMES = regex.compile(r"\s*(?:,|and|&|,\s*and|\.|’s|'s)?\s*(?:the\s+|Sir\s+)?$", regex.IGNORECASE)
-_TITLE = regex.compile(r"(?:: | - |\. )$")
 # "A is the ROLE", "A, a ROLE", "A (born in 1971) was a ROLE", "A's ROLE is" is no such thing.
 _COPULA = regex.compile(r"\s*(?:\([^()]*\)\s*)?(?:,?\s*(?:is|was|became|remains|are|were|serves as|served as|works as|worked as)|,)\s+(?P<article>the|an?)?\s*(?:[\w-]+\s+){0,5}$")
 _PREPOSITION = regex.compile(r"\b(?:in|on|at|by|of|for|from|to|with|into|near|not|never)\b|\w\wed\b")
 _AFTER_NAME = regex.compile(
     r"(?:\s\([^()]*\))?(?:\sof\s[\w\s]{1,30}?)?,?\s(?:is|was|has|had|the|an?|who|won|hosted|became)\b"
 )
+_PREPOSITION_BEFORE = regex.compile(r"\b(?:in|on|at|by|of|for|from|to|with|into|near|and|or)\s(?:the\s)?$")
 _NOW = regex.compile(r"\b(?:currently|still|now|is the current)\b")
 _FORMER = regex.compile(
     r"(?:\b(?:former|formerly|previously|ex-|(?:stepped|step|stepping) down as|(?:resigned|retired|retirement|resignation|removed|fired) (?:as|from))\s*(?:the |its |their |his |her )?)$"
@@ -34,20 +34,6 @@ def told_of_another(statement: Sentence, quote: Sentence, places: tuple[int, ...
     if statement.language not in ("en", ""):
         return ""
     return _other_doer(statement, quote, places) or _other_holder(statement, quote, places) or _no_longer(statement, quote, places)
-
-
-def names(sentence: Sentence) -> list[Run]:
-    """The runs of words with capitals, in order."""
-    found: list[Run] = []
-    for i, token in enumerate(sentence.tokens):
-        first = i == 0 or _TITLE.search(sentence.text, 0, token.start) is not None
-        if not (token.name or (token.weight > 0 and first and token.text[:1].isupper())):
-            continue
-        if found and found[-1][1] == i - 1 and not sentence.text[sentence.tokens[i - 1].end : token.start].strip(" .-’'&"):
-            found[-1] = (found[-1][0], i)
-        else:
-            found.append((i, i))
-    return found
 
 
 def doers(sentence: Sentence, verb: int, runs: list[Run]) -> tuple[list[Run], bool]:
@@ -85,7 +71,7 @@ def _clear(sentence: Sentence, start: int, end: int) -> bool:
 
 
 def _other_doer(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -> str:
-    ours, theirs = names(statement), names(quote)
+    ours, theirs = statement.names, quote.names
     for i, token in enumerate(statement.tokens):
         j = places[i]
         if j < 0 or token.name or token.weight < 1 or quote.tokens[j].name or not _is_verb(token.text) or not _is_verb(quote.tokens[j].text):
@@ -113,7 +99,7 @@ def _is_verb(word: str) -> bool:
 
 
 def _other_holder(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -> str:
-    ours, theirs = names(statement), names(quote)
+    ours, theirs = statement.names, quote.names
     if not ours or ours[0][0] > 1:
         return ""
     subject = ours[0]
@@ -122,7 +108,7 @@ def _other_holder(statement: Sentence, quote: Sentence, places: tuple[int, ...])
         if i <= subject[1] or j < 0 or token.name or token.weight < 1 or i - subject[1] > 8:
             continue
         copula = _COPULA.fullmatch(statement.text, statement.tokens[subject[1]].end, token.start)
-        if not copula or quote.tokens[j].name or _PREPOSITION.search(copula.group()):
+        if not copula or not copula["article"] or quote.tokens[j].name or _PREPOSITION.search(copula.group()):
             continue
         holder = _holder(quote, j, theirs)
         if holder is None or _shared(statement, [subject], quote, [holder], places):
@@ -151,7 +137,7 @@ def _holder(quote: Sentence, j: int, runs: list[Run]) -> Run | None:
     if following and not acts and not quote.text[quote.tokens[j].end : quote.tokens[following[0]].start].strip():
         return following
     for run in runs:
-        if run[1] < j and _COPULA.fullmatch(quote.text, quote.tokens[run[1]].end, quote.tokens[j].start):
+        if run[1] < j and not _PREPOSITION_BEFORE.search(quote.text, 0, quote.tokens[run[0]].start) and _COPULA.fullmatch(quote.text, quote.tokens[run[1]].end, quote.tokens[j].start):
             return run
     return None
 
@@ -175,7 +161,7 @@ def about_another(statement: Sentence, quote: Sentence) -> bool:
     """Whether the quote's sentence has a name for its subject and does not mention the statement's: a sentence about somebody else."""
     if statement.language not in ("en", ""):
         return False
-    ours, theirs = names(statement), names(quote)
+    ours, theirs = statement.names, quote.names
     if not ours or not theirs or ours[0][0] > 1 or theirs[0][0] > 1 or (theirs[0][0] and quote.tokens[0].weight) or not _sure(statement, ours[0]) or not _sure(quote, theirs[0]):
         return False
     known = {quote.tokens[k].term for k in range(len(quote.tokens))} | set(quote.initials)

@@ -129,7 +129,7 @@ def _same_digits(first: Quantity, second: Quantity) -> bool:
 
 def other_rank(statement: Sentence, quote: Sentence) -> str:
     """Why the two rank something differently, or "": "the second-largest" and "the largest"."""
-    if statement.language not in ("en", ""):
+    if statement.language not in ("en", "") or not ("est" in statement.text or "most" in statement.text):
         return ""
     ours, theirs = ({match[2].lower(): (match[1] or "").lower() for match in _RANK.finditer(side.text)} for side in (statement, quote))
     both = [word for word in ours if word in theirs and ours[word] != theirs[word]]

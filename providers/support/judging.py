@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import regex
 
-from providers.support.agents import names
 from providers.support.comparing import replaced_word
 from providers.support.deriving import derived
 from providers.support.language import is_foreign, sentence_language
@@ -253,7 +252,7 @@ def _joined(statement: str) -> bool:
 
 def _subject(statement: Sentence, where: bool = True) -> frozenset[int]:
     """The tokens of the name with which it begins, and with `where` of that which only says where."""
-    runs = names(statement)
+    runs = list(statement.names)
     if not runs or runs[0][0] > 1:
         return frozenset()
     if runs[0] == (0, 0) and 0 in statement.meanings:

@@ -25,6 +25,8 @@ _LIFESPAN = regex.compile(r"\((?P<born>[^()]{0,60}?\d{4})\s?[-–—]\s?(?P<died
 _LIFE = regex.compile(r"(?:born|birth|(?P<died>died|death|dead|passed))$", regex.IGNORECASE)
 _FIRST = regex.compile(r"\b(?:debut|maiden|inaugural|premiered)\b", regex.IGNORECASE)
 _MOST_OF = 0.6
+# Below this share of words a sentence is not looked at for what it says otherwise.
+_ABOUT = 0.25
 # What a thing is said to be, up to four words before the word in question.
 _IS_A = regex.compile(r"(?:\b(?:is|was|are|were|as|became|remains)\s|\),\s|\w,\s(?=an?\s))(?:[\w-]+\s){0,4}$")
 _COMPOUNDING = frozenset({"de", "nl", "sv", "da", "no", "fi"})
@@ -88,15 +90,15 @@ def match(statement: Sentence, quote: Sentence) -> Match:
             conflicts.append(Conflict("only one of them says that there is no effect"))
     elif denied >= 0 and not opposites and not (is_neutral(statement) and is_neutral(quote)):
         conflicts.append(Conflict(f"“{statement.tokens[denied].text}” is denied in one of them"))
-    if not opposites:
+    if not opposites and share >= _ABOUT:
         conflicts += _excluded(statement, quote, places)
     names = other_names(statement, quote, places)
     conflicts += names
     if not conflicts and turned_round(statement, quote, words, places):
         conflicts.append(Conflict("who or what it is said of is the other way round"))
-    if ranked := other_rank(statement, quote):
+    if share >= _ABOUT and (ranked := other_rank(statement, quote)):
         conflicts.append(Conflict(ranked))
-    if not conflicts and (other := told_of_another(statement, quote, places)):
+    if share >= _ABOUT and not conflicts and (other := told_of_another(statement, quote, places)):
         conflicts.append(Conflict(other))
     replaced = {i for i, _ in opposites} | {conflict.word for conflict in conflicts}
     about = tuple(1.0 if i in replaced else strength for i, strength in enumerate(words))
@@ -205,11 +207,11 @@ def _opposite(statement: Sentence, quote: Sentence, i: int) -> int:
 def _excluded(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -> list[Conflict]:
     """Words of which another one of the same kind stands in their place: "a Swedish actress" for "a Danish actress"."""
     found = []
-    for i, known in statement.meanings.items():
+    for i in statement.exclusive:
         if places[i] >= 0 or not statement.tokens[i].weight:
             continue
-        for j, other in quote.meanings.items():
-            if quote.tokens[j].term in statement.places or not are_exclusive(known, other):
+        for j in quote.exclusive:
+            if quote.tokens[j].term in statement.places or not are_exclusive(statement.meanings[i], quote.meanings[j]):
                 continue
             if _in_one_place(statement, quote, i, j, places):
                 found.append(Conflict(f"“{statement.tokens[i].text}” there is “{quote.tokens[j].text}”", word=i, weak=True))

@@ -101,6 +101,11 @@ def are_opposite(first: tuple[Meaning, ...], second: tuple[Meaning, ...]) -> boo
     return any(0 < a < _EXCLUSIVE and (a, 1 - side) in second for a, side in first)
 
 
+def exclusive(known: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
+    """Those meanings of a word that exclude others."""
+    return tuple(meaning for meaning in known if meaning[0] > _EXCLUSIVE)
+
+
 def are_exclusive(first: tuple[Meaning, ...], second: tuple[Meaning, ...]) -> bool:
     """Whether the words stand on different sides of a group of which one thing is only one, and nowhere on the same side."""
     ours = {group: side for group, side in first if group > _EXCLUSIVE}

@@ -10,15 +10,12 @@ from providers.lexical import sentences
 from providers.support.dates import dates
 from providers.support.polarity import Reach, denials, negations, quantifiers
 from providers.support.quantities import Quantity, normalised, quantities
-from providers.support.relations import Meaning, meanings
+from providers.support.relations import Meaning, exclusive, meanings
 from providers.support.tokens import Token, tokens
-from providers.support.word_lists import phrases
 
+# After a title that stands before the sentence.
+_TITLE = regex.compile(r"(?:: | - |\. )$")
 _MAX_CHARACTERS = 2_000
-_PIECE_CHARACTERS = 4_000
-_LONG_CHARACTERS = 20_000
-_PIECE_OF_LONG_CHARACTERS = 300
-_ENDS_EARLY = regex.compile(r"(?:\b\d{1,2}|\b\p{L}\p{L}{0,5})\.$")
 
 
 class Sentence:
@@ -87,6 +84,26 @@ class Sentence:
         return {meaning: i for i, known in reversed(self.meanings.items()) for meaning in known}
 
     @cached_property
+    def exclusive(self) -> dict[int, tuple[Meaning, ...]]:
+        """The meanings of the tokens that are things of which only one holds at a time."""
+        return {i: own for i, known in self.meanings.items() if (own := exclusive(known))}
+
+    @cached_property
+    def names(self) -> list[tuple[int, int]]:
+        """First and last token of every run of words with capitals."""
+        found: list[tuple[int, int]] = []
+        for i, token in enumerate(self.tokens):
+            if not token.name:
+                first = i == 0 or _TITLE.search(self.text, max(0, token.start - 3), token.start) is not None
+                if not (token.weight > 0 and token.text[:1].isupper() and first):
+                    continue
+            if found and found[-1][1] == i - 1 and not self.text[self.tokens[i - 1].end : token.start].strip(" .-’'&"):
+                found[-1] = (found[-1][0], i)
+            else:
+                found.append((i, i))
+        return found
+
+    @cached_property
     def negations(self) -> list[Reach]:
         return negations(self.text, self.tokens, self.language)
 
@@ -107,37 +124,5 @@ def sentence_of(text: str, language: str) -> Sentence:
 
 @lru_cache(maxsize=2_000)
 def sentence_spans(text: str) -> tuple[tuple[int, int], ...]:
-    """Spans of the sentences of `text`: as `lexical.sentences`, but whole after more abbreviations and after the day of a date."""
-    spans: list[tuple[int, int]] = []
-    for start, end in _pieces(text):
-        for first, last in sentences(text[start:end]):
-            begin, stop = start + first, start + last
-            if spans and _goes_on(text, spans[-1], begin):
-                spans[-1] = (spans[-1][0], stop)
-            else:
-                spans.append((begin, stop))
-    return tuple(spans)
-
-
-def _pieces(text: str) -> list[tuple[int, int]]:
-    """`text` in parts short enough for any number of abbreviations in one sentence."""
-    found = []
-    start = 0
-    size = _PIECE_CHARACTERS if len(text) <= _LONG_CHARACTERS else _PIECE_OF_LONG_CHARACTERS
-    while len(text) - start > size:
-        cut = max(text.rfind(mark, start, start + size) for mark in ("\n", ". ", "。"))
-        end = cut + 1 if cut > start else start + size
-        found.append((start, end))
-        start = end
-    found.append((start, len(text)))
-    return found
-
-
-def _goes_on(text: str, last: tuple[int, int], begin: int) -> bool:
-    if "\n" in text[last[1] : begin] or begin == last[1]:
-        return False
-    ending = _ENDS_EARLY.search(text, max(last[0], last[1] - 10), last[1])
-    if not ending:
-        return False
-    word, following = ending.group()[:-1], text[begin]
-    return (word.casefold() in phrases("abbreviations", "all")) or (word.isdigit() and following.isalpha()) or following.islower()
+    """Spans of the sentences of `text`; remembered."""
+    return tuple(sentences(text))

@@ -118,7 +118,7 @@ async def test_a_plan_is_approved_once(runner: Runner, tmp_path: Any) -> None:
     tries = [collect(Research(scripted, journal, runner.settings).approve(approval)) for journal in (runner.journal, other)]
     ended = await asyncio.gather(*tries, return_exceptions=True)
     refused = [end for end in ended if isinstance(end, InvalidRequest)]
-    assert len(refused) == 1 and "under way" in str(refused[0])
+    assert len(refused) == 1
     assert [entry.event.type for entry in await other.events("r1")].count("outline_approved") == 1
     assert len(scripted.of("section")) == 3
     await other.close()

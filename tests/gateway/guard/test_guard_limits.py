@@ -137,7 +137,7 @@ def ask(question: str, run_id: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.flow
-def test_the_request_over_the_limit_says_when_to_come_back(start: Any) -> None:
+def test_b23_the_request_over_the_limit_says_when_to_come_back(start: Any) -> None:
     flow = start(DEEPSEARCH_API_KEYS="k1,k2", DEEPSEARCH_KEY_REQUESTS_PER_MINUTE="3")
     statuses = [httpx.get(f"{flow.http}/v1/research", headers={"x-api-key": "k1"}).status_code for _ in range(3)]
     assert 429 not in statuses

@@ -35,7 +35,7 @@ def test_a_small_page_is_read_soon_and_its_text_does_not_grow(page: str) -> None
     data = f"<html><body><p>{SENTENCE}</p>{page}".encode()
     started = time.process_time()
     text = convert(data, "https://a.org/x").text
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 10
     assert len(text) < 3 * len(data)
 
 

@@ -1,0 +1,172 @@
+"""Processes that die between two writes: what the journal's events say counts, whatever its line about the run says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docarray import DocList
+from scripted_runs import Runner, answer, collect, search, visit
+from scripted_stages import ScriptedStages, page
+
+from executors.controller.jobs import Jobs
+from executors.controller.research import Research
+from executors.controller.run import replay
+from executors.controller.state import digest
+from providers.journal import SQLiteJournal, StoredEvent
+from schemas.errors import InvalidRequest, RunNotFound
+from schemas.planning import DecideRequest, Decision, Rewriting
+from schemas.reading import Page
+from schemas.reporting import OutlineApproval
+from schemas.research import RunSummary
+from schemas.search import SearchQuery
+from schemas.settings import Settings
+
+KINDS: dict[str, dict[str, Any]] = {"answer": {}, "waiting": {"mode": "report", "plan_first": True}}
+
+
+async def killed(folder: Path, whole: list[StoredEvent], *, background: bool = False) -> SQLiteJournal:
+    """A journal with these events, of a run whose process died before it could say how it ended."""
+    journal = SQLiteJournal(folder / "killed.db")
+    await journal.create(RunSummary(run_id="r1", state="interrupted", background=background))
+    for entry in whole:
+        await journal.append("r1", entry)
+    return journal
+
+
+@pytest.mark.parametrize(("kind", "state"), [("answer", "finished"), ("waiting", "waiting")])
+async def test_an_end_that_was_not_told_is_told_when_the_run_is_resumed(runner: Runner, tmp_path: Path, kind: str, state: str) -> None:
+    await runner.run(ScriptedStages(), **KINDS[kind])
+    journal = await killed(tmp_path, await runner.journal.events("r1"))
+    research = Research(ScriptedStages(), journal, runner.settings)
+    events = await collect(research.resume("r1"))
+    assert [(event.type, event.data["outcome"]) for event in events] == [("run_ended", state)]
+    report = await research.report("r1")
+    assert report.run.state == state and (report.answer is not None) is (state == "finished")
+    replayed = replay(await journal.events("r1"))
+    assert await journal.state_digest("r1") == (digest(replayed) if state == "finished" else "")
+    assert (await collect(research.resume("r1")))[-1].data["outcome"] == state
+    await journal.close()
+
+
+@pytest.mark.parametrize(("kind", "state"), [("answer", "finished"), ("waiting", "waiting")])
+async def test_who_follows_such_a_job_hears_of_its_end(runner: Runner, tmp_path: Path, kind: str, state: str) -> None:
+    await runner.run(ScriptedStages(), **KINDS[kind])
+    journal = await killed(tmp_path, await runner.journal.events("r1"), background=True)
+    stages = ScriptedStages()
+    research = Research(stages, journal, runner.settings)
+    jobs = Jobs(research, journal, stages)
+    jobs.recover()
+    followed = await asyncio.wait_for(collect(research.follow("r1")), 10)
+    assert followed[-1].data["outcome"] == state
+    await jobs.close()
+    await journal.close()
+
+
+async def test_cancelling_such_a_run_leaves_it_as_it_ended(runner: Runner, tmp_path: Path) -> None:
+    await runner.run(ScriptedStages())
+    journal = await killed(tmp_path, await runner.journal.events("r1"))
+    await Research(ScriptedStages(), journal, runner.settings).cancel("r1")
+    assert (await journal.summary("r1")).state == "finished"
+    await journal.close()
+
+
+async def test_a_run_that_never_began_is_none(runner: Runner, tmp_path: Path) -> None:
+    journal = await killed(tmp_path, [])
+    research = Research(ScriptedStages(), journal, runner.settings)
+    for going_on in (research.resume("r1"), research.approve(OutlineApproval(run_id="r1"))):
+        with pytest.raises(RunNotFound, match="before it began"):
+            await collect(going_on)
+    with pytest.raises(RunNotFound, match="before it began"):
+        await research.cancel("r1")
+    await journal.close()
+
+
+async def test_a_write_that_fails_does_not_keep_a_run_under_way(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    await runner.run(ScriptedStages(), mode="report", plan_first=True)
+    research = Research(ScriptedStages(), runner.journal, runner.settings)
+
+    async def full(run_id: str, stored: StoredEvent) -> None:
+        raise InvalidRequest("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner.journal, "append", full)
+        with pytest.raises(InvalidRequest, match="disk"):
+            await collect(research.approve(OutlineApproval(run_id="r1")))
+    assert (await runner.journal.summary("r1")).state == "waiting"
+    assert (await collect(research.approve(OutlineApproval(run_id="r1"))))[-1].data["outcome"] == "finished"
+
+
+def researcher(request: DecideRequest) -> Decision:
+    if "visit" in request.allowed_actions and request.urls:
+        return visit(request.urls[0].url)
+    if "answer" in request.allowed_actions and request.knowledge:
+        return answer(f"{request.question} It is 42 [e1].")
+    return search(request.question)
+
+
+def team() -> ScriptedStages:
+    return ScriptedStages(decide=[researcher] * 200)
+
+
+def parent_of(run_id: str) -> str:
+    return run_id.rpartition("-")[0] if "-" in run_id else ""
+
+
+async def test_a_team_goes_on_from_every_event_of_every_of_its_runs(runner: Runner, tmp_path: Path) -> None:
+    """Whatever was written last, by the run or by one of its researchers: the same answer, and every page counted once."""
+    written: list[tuple[str, StoredEvent]] = []
+    pages: list[tuple[str, Page]] = []
+    append, save_page = runner.journal.append, runner.journal.save_page
+
+    async def noting(run_id: str, stored: StoredEvent) -> None:
+        await append(run_id, stored)
+        written.append((run_id, stored))
+
+    async def keeping(run_id: str, read: Page) -> None:
+        await save_page(run_id, read)
+        pages.append((run_id, read))
+
+    runner.journal.append, runner.journal.save_page = noting, keeping  # type: ignore[method-assign]
+    _, whole = await runner.run(team(), team_size=2)
+    assert whole is not None and {run_id for run_id, _ in written} == {"r1", "r1-1", "r1-2"}
+    for length in range(1, len(written)):
+        journal = SQLiteJournal(tmp_path / f"{length}.db")
+        for run_id in dict.fromkeys(run_id for run_id, _ in written[:length]):
+            await journal.create(RunSummary(run_id=run_id, state="interrupted", parent=parent_of(run_id)))
+        for run_id, entry in written[:length]:
+            await journal.append(run_id, entry)
+        for run_id, read in pages:
+            await journal.save_page(run_id, read)
+        ended = (await collect(Research(team(), journal, Settings(_env_file=None)).resume("r1")))[-1]
+        assert ended.data["outcome"] == "finished", length
+        assert ended.data["answer"]["text"] == whole.text and ended.data["answer"]["usage"]["pages"] == whole.usage.pages, length
+        assert {(await journal.summary(run_id)).state for run_id in ("r1", "r1-1", "r1-2")} == {"finished"}, length
+        await journal.close()
+
+
+async def test_a_report_goes_on_from_every_event_around_its_approval(runner: Runner, tmp_path: Path) -> None:
+    """Before the approval it waits again, after it the sections that are missing are written."""
+
+    def stages() -> ScriptedStages:
+        keywords = Rewriting(queries=DocList[SearchQuery]([SearchQuery(text="first"), SearchQuery(text="second")]))
+        return ScriptedStages(rewrite=[keywords], read=[lambda request: page(request.url, f"On {request.url} it is 42.")] * 9)
+
+    await runner.run(stages(), mode="report", plan_first=True)
+    research = Research(stages(), runner.journal, runner.settings)
+    final = (await collect(research.approve(OutlineApproval(run_id="r1"))))[-1].data["answer"]["text"]
+    whole = await runner.journal.events("r1")
+    for length in range(1, len(whole)):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        journal = await killed(folder, whole[:length])
+        research = Research(stages(), journal, runner.settings)
+        ended = (await collect(research.resume("r1")))[-1]
+        approved = any(entry.event.type == "outline_approved" for entry in whole[:length])
+        assert ended.data["outcome"] == ("finished" if approved else "waiting"), length
+        if not approved:
+            ended = (await collect(research.approve(OutlineApproval(run_id="r1"))))[-1]
+        assert ended.data["answer"]["text"] == final, length
+        await journal.close()
