@@ -89,7 +89,7 @@ def main() -> None:
     """Print all figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=Path, help="another file of pairs, all of which are measured")
-    parser.add_argument("--split", default="held_out", choices=["held_out", "tune"])
+    parser.add_argument("--split", default="held_out", choices=["held_out", "tune", "fresh_held_out", "fresh_tune"])
     parser.add_argument("--wrong", action="store_true", help="only list what the rules judge otherwise than labelled")
     arguments = parser.parse_args()
     own = sorted(PAIRS.glob("*.jsonl"))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import regex
 
 from executors.answer_finalizer.blocks import Blocks
-from executors.answer_finalizer.editing import citations_in
+from executors.answer_finalizer.editing import Edit, citations_in
 from executors.answer_finalizer.notices import Notices
 from executors.answer_finalizer.prose import leaves
-from executors.answer_finalizer.removing import removals
+from executors.answer_finalizer.removing import only_cites, removals
 from executors.answer_finalizer.rendering import escaped
 from executors.answer_finalizer.rewriting import Replacement, Rewritten
 from executors.answer_finalizer.verdicts import moved
@@ -66,7 +68,8 @@ def apply(
     found = list(statements)
     if citations == "off":
         return Applied(text, found, list(contradictions))
-    recited = {number: _recited(text, statement, evidence) for number, statement in enumerate(found)}
+    groups = _Groups(text, evidence)
+    recited = {number: _recited(text, statement, groups) for number, statement in enumerate(found)}
     bad = [not _stands(statement) for statement in found]
     changes: list[Replacement] = []
     if citations == "strict" and any(bad):
@@ -111,7 +114,26 @@ def cite(text: str, statement: Statement, ids: Sequence[str]) -> Replacement:
     return _behind(text, statement, "".join(f"[{key}]" for key in ids))
 
 
-def _recited(text: str, statement: Statement, evidence: Mapping[str, Evidence]) -> list[Replacement]:
+class _Groups:
+    """The groups of citations in a text, looked for once, when they are first asked for."""
+
+    def __init__(self, text: str, evidence: Mapping[str, Evidence]) -> None:
+        self._text = text
+        self._evidence = evidence
+
+    def within(self, start: int, end: int) -> list[Edit]:
+        """Those that stand in a span of the text, in order."""
+        found, starts = self._found
+        return [group for group in found[bisect_left(starts, start) : bisect_left(starts, end)] if group.end <= end]
+
+    @cached_property
+    def _found(self) -> tuple[list[Edit], list[int]]:
+        groups = [group for leaf in leaves(self._text) for group in citations_in(leaf, self._evidence) if group.ids]
+        groups.sort(key=lambda group: group.start)
+        return groups, [group.start for group in groups]
+
+
+def _recited(text: str, statement: Statement, groups: _Groups) -> list[Replacement]:
     """The changes that make a statement cite what says it, and its verdict when that was only looked for at the wrong place."""
     says = statement.evidence
     if statement.verdict in ("contradicted", "no_claim") or not says:
@@ -128,9 +150,7 @@ def _recited(text: str, statement: Statement, evidence: Mapping[str, Evidence]) 
     if not wanted:
         return []
     statement.cited = list(wanted)
-    near = [leaf for leaf in leaves(text) if leaf.start < statement.end and leaf.end > statement.start]
-    groups = [group for leaf in near for group in citations_in(leaf, evidence)]
-    own = [group for group in groups if group.ids and statement.start <= group.start and group.end <= statement.end]
+    own = groups.within(statement.start, statement.end)
     if not own:
         return [cite(text, statement, wanted)]
     first, *others = own
@@ -175,15 +195,20 @@ def _told(
         if statement.removed or opposing not in evidence or not quote or quote not in evidence[opposing].quote:
             continue
         line = blocks.line_at(statement.start)
-        block = next((block for block in blocks.root.children if block.first <= line < block.last), None)
-        if block is None or (block.first, opposing) in said:
+        number = next((number for number, block in enumerate(blocks.root.children) if block.first <= line < block.last), None)
+        if number is None:
             continue
-        cited = cited_ids(text[blocks.starts[block.first] : blocks.end(block)], evidence)
+        block, *following = blocks.root.children[number : number + 2]
+        if (block.first, opposing) in said:
+            continue
+        # What a table rests on stands in a paragraph of its own below it.
+        last = next((after for after in following if only_cites(text[blocks.starts[after.first] : blocks.end(after)])), block)
+        cited = cited_ids(text[blocks.starts[block.first] : blocks.end(last)], evidence)
         if opposing in cited and (supporting in cited or not supporting):
             continue
         said.add((block.first, opposing))
         sentence = f"{notices.otherwise.replace('{quote}', notices.quoted(escaped(_short(quote))))} [{opposing}]"
-        at = blocks.end(block)
+        at = blocks.end(last)
         at -= len(text[:at]) - len(text[:at].rstrip())
         judgement = judge(quote, [evidence[opposing].quote])
         found.append(

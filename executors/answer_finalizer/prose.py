@@ -6,9 +6,11 @@ belongs in an answer: definitions are looked at one by one (`definitions`), HTML
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
@@ -69,7 +71,7 @@ class Leaf:
 
     def position(self, offset: int) -> int:
         """Offset in the text of an offset in the content."""
-        within, at = next((pair for pair in reversed(self.lines) if pair[0] <= offset), self.lines[0])
+        within, at = self.lines[max(0, bisect_right(self.lines, offset, key=itemgetter(0)) - 1)]
         return at + offset - within
 
     def line_position(self, offset: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,8 @@ from schemas.knowledge import Evidence
 from schemas.research import Reference
 
 _MAX_PIECES = 3
+# As far as the beginning of a sentence is looked for, in characters.
+_MAX_SENTENCE = 2_000
 # A neighbouring sentence joins the quote when it adds at least this share of the statement's content terms.
 _WORTH_JOINING = 0.15
 
@@ -56,16 +59,19 @@ def references(text: str, marks: Sequence[Mark], cited: Sequence[Evidence]) -> D
 def _statements(text: str, marks: Sequence[Mark]) -> list[tuple[str, str]]:
     """For each marker, all the text since the marker before it, and the sentence that it ends or stands in."""
     found: list[tuple[str, str]] = []
+    starts = [mark.start for mark in marks]
     segment_start = group_end = 0
     for mark in marks:
         if text[group_end : mark.start].strip():
             segment_start = group_end
         group_end = mark.end
         # Markers side by side stand on the same words.
-        words_end = next((other.start for other in marks if segment_start <= other.start), mark.start)
+        words_end = starts[bisect_left(starts, segment_start)]
         segment = text[segment_start:words_end].strip()
-        paragraph = text.rfind("\n\n", 0, words_end) + 2 if "\n\n" in text[:words_end] else 0
-        before = _without(text, paragraph, words_end, marks).replace("\n", " ")
+        nearest = max(0, words_end - _MAX_SENTENCE)
+        gap = text.rfind("\n\n", nearest, words_end)
+        begin = gap + 2 if gap >= 0 else nearest
+        before = _without(text, begin, words_end, marks[bisect_left(starts, begin) : bisect_left(starts, words_end)]).replace("\n", " ")
         ends = sentences(before)
         sentence = before[slice(*ends[-1])] if ends else ""
         if not any(character.isalnum() for character in sentence):
@@ -77,11 +83,11 @@ def _statements(text: str, marks: Sequence[Mark]) -> list[tuple[str, str]]:
 
 
 def _without(text: str, start: int, end: int, marks: Sequence[Mark]) -> str:
+    """What stands between two offsets, without the marks that do."""
     parts = []
     for mark in marks:
-        if start <= mark.start < end:
-            parts.append(text[start : mark.start])
-            start = mark.end
+        parts.append(text[start : mark.start])
+        start = mark.end
     return "".join([*parts, text[start:end]])
 
 

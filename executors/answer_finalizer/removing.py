@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 import regex
 
@@ -35,6 +37,8 @@ class _Removal:
         self._text = text
         self._blocks = Blocks(text)
         self._statements = statements
+        self._starts = [start for start, _ in statements]
+        self._ends = [end for _, end in statements]
         self.removed = removed
         self._leaves = {self._blocks.line_at(leaf.start): leaf for leaf in leaves(text)}
         self._paragraphs = [block for block in self._blocks.root.walk() if block.kind == "paragraph" and block.first in self._leaves]
@@ -57,10 +61,14 @@ class _Removal:
         """The statements in a leaf, by number, as spans of its content."""
         first, last = leaf.position(0), leaf.end_position(len(leaf.content))
         found = []
-        for number, (start, end) in enumerate(self._statements):
-            if start < last and end > first:
-                found.append((number, (_offset(leaf, max(start, first)), _offset(leaf, min(end, last)))))
+        for number in self._between(first, last):
+            start, end = self._statements[number]
+            found.append((number, (_offset(leaf, max(start, first)), _offset(leaf, min(end, last)))))
         return found
+
+    def _between(self, first: int, last: int) -> range:
+        """The statements that have a part between two offsets of the text."""
+        return range(bisect_right(self._ends, first), bisect_left(self._starts, last))
 
     def _bind(self, leaf: Leaf) -> None:
         """What shares a link or code with something that goes, goes too."""
@@ -77,7 +85,7 @@ class _Removal:
         for block in self._blocks.root.walk():
             if block.kind == "row":
                 start, end = self._blocks.starts[block.first], self._blocks.end(block)
-                touched = [number for number, (a, b) in enumerate(self._statements) if a < end and b > start]
+                touched = self._between(start, end)
                 if any(self.removed[number] for number in touched):
                     block.removed = True
                     for number in touched:
@@ -105,6 +113,8 @@ class _Removal:
                 block.removed = _lost_everything(self._region(block, following))
             elif block.kind == "rule":
                 block.removed = self._is_idle_rule(parent.children[:index], following)
+            elif index and parent.children[index - 1].removed and self._only_cites(block):
+                block.removed = True
             elif block.kind == "paragraph" and following and following[0].removed and block.first in self._leaves:
                 left = next((other for other in following if not other.removed), None)
                 if left is None or following[0].kind in _BLOCKS_THAT_FOLLOW or left.kind not in _BLOCKS_THAT_FOLLOW:
@@ -113,6 +123,11 @@ class _Removal:
                 changed |= self._unlead(block)
             changed |= block.removed
         return changed
+
+    def _only_cites(self, block: Block) -> bool:
+        """Whether a paragraph is nothing but the citations of what stands above it, such as a table."""
+        leaf = self._leaves.get(block.first) if block.kind == "paragraph" else None
+        return leaf is not None and only_cites(leaf.content)
 
     def _region(self, heading: Block, following: Sequence[Block]) -> list[Block]:
         """What stands under a heading, or under a label in bold."""
@@ -150,7 +165,7 @@ class _Removal:
         """Nothing follows a colon any more: the sentence goes, or, when it says something itself, ends with a full stop."""
         leaf = self._leaves[block.first]
         cuts = self._cuts.get(block, [])
-        kept = "".join(" " if any(a <= at < b for a, b in cuts) else character for at, character in enumerate(leaf.content))
+        kept = "".join(" " if gone else character for character, gone in zip(leaf.content, _covered(leaf.content, cuts), strict=True))
         end = len(kept.rstrip())
         if not leads_in(kept[:end]):
             return False
@@ -248,29 +263,44 @@ class _Removal:
         return changes
 
 
+def only_cites(content: str) -> bool:
+    """Whether a text holds citations and nothing else."""
+    return _CITATION.search(content) is not None and not _WORD.search(_CITATION.sub("", content))
+
+
 def _lost_everything(region: Sequence[Block]) -> bool:
     return bool(region) and all(block.removed for block in region)
 
 
 def _offset(leaf: Leaf, position: int) -> int:
     """The offset in a leaf's content of a position in the text."""
-    offset, at = next((pair for pair in reversed(leaf.lines) if pair[1] <= position), leaf.lines[0])
+    offset, at = leaf.lines[max(0, bisect_right(leaf.lines, position, key=itemgetter(1)) - 1)]
     return min(len(leaf.content), offset + max(0, position - at))
 
 
+def _covered(content: str, cuts: Sequence[Span]) -> list[bool]:
+    """For every character of the content, whether a cut covers it."""
+    covered = [False] * len(content)
+    for start, end in cuts:
+        for at in range(start, min(end, len(content))):
+            covered[at] = True
+    return covered
+
+
 def _left(content: str, cuts: Sequence[Span]) -> str:
-    return "".join(character for at, character in enumerate(content) if not any(a <= at < b for a, b in cuts))
+    return "".join(character for character, gone in zip(content, _covered(content, cuts), strict=True) if not gone)
 
 
 def _cut_out(leaf: Leaf, cuts: Sequence[Span]) -> list[Replacement]:
     """The replacements that take spans out of a leaf, with the white space beside them; emphasis that reaches beyond stays."""
     content = leaf.content
-    gone = [any(a <= at < b for a, b in cuts) for at in range(len(content))]
+    covered = _covered(content, cuts)
+    gone = list(covered)
     partner: dict[int, int] = {}
     for first, last in emphasis(content).pairs:
         partner[first], partner[last] = last, first
     for at, other in partner.items():
-        if gone[at] and not gone[other] and not any(a <= other < b for a, b in cuts):
+        if gone[at] and not covered[other]:
             gone[at] = False
     for (_, end), (start, _) in pairwise(_runs(gone)):
         if not content[end:start].strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,7 +62,7 @@ class Rewritten:
     def end(self, offset: int) -> int:
         """Where what ended at `offset` ends now, with what was inserted behind it to join it."""
         found = 0
-        for first, last, new, new_end, kept, joins in self._segments:
+        for first, last, new, new_end, kept, joins in self._segments[max(0, bisect_left(self._starts, offset) - 1) :]:
             if first < offset:
                 found = new + min(last, offset) - first if kept else new_end
             elif first == last == offset and joins:

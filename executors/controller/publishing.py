@@ -86,8 +86,14 @@ def on_finalized(state: RunState, effect: Effect, event: ev.Finalized) -> RunSta
 def _put_into_json(state: RunState) -> RunState:
     if not state.request.json_schema:
         return _illustrate(state)
-    if not state.uses_model or state.model_failed:
-        reason = "the language model failed" if state.uses_model else "no language model is configured (LLM_MODEL)"
+    reason = ""
+    if not state.uses_model:
+        reason = "no language model is configured (LLM_MODEL)"
+    elif state.budget.exhausted(model=True, final=True):
+        reason = "the budget is used up"
+    elif state.model_failed:
+        reason = "the language model failed"
+    if reason:
         return _illustrate(changed(state, json_error=f"an answer as JSON needs a language model, but {reason}"))
     return call(state, "structure")
 
@@ -103,7 +109,7 @@ def without_json(state: RunState, reason: str) -> RunState:
 
 
 def _illustrate(state: RunState) -> RunState:
-    if state.images and state.final is not None and state.final.references:
+    if state.images and state.final is not None and state.final.references and state.budget.seconds_left(final=True) > 0:
         return call(state, "illustrate")
     return end(state, "finished")
 

@@ -188,7 +188,9 @@ def on_approved(state: RunState, event: ev.OutlineApproved) -> RunState:
 def _next_section(state: RunState) -> RunState:
     number = state.section_number
     if state.outline is None or number >= len(state.outline.sections):
-        return finish(state, "answered")
+        if state.sections or not state.error_code:
+            return finish(state, "answered")
+        return finish(state, "model_error" if state.error_code.startswith("model") else "error")
     state = changed(state, draft="", support=None, revised=False, unrevised=None)
     return call(state, "section", items=[str(number)])
 
@@ -197,7 +199,7 @@ def on_section_written(state: RunState, effect: Effect, event: ev.SectionWritten
     """Prove the section, as any draft; an empty one is left out."""
     draft = event.draft.text.strip()
     if not draft:
-        return without_section(state)
+        return without_section(state, event.draft.error or "nothing that was read says more about it")
     return publishing.prove(changed(state, draft=draft, support=None, failed_calls=0))
 
 
@@ -209,13 +211,15 @@ def on_section_finalized(state: RunState, effect: Effect, event: ev.Finalized) -
 def on_section_failed(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
     """Write it once more, without the model if that was the fault; then do without it."""
     if state.failed_calls + 1 >= _MOST_FAILURES:
-        return without_section(changed(state, error_code=event.code, error_message=event.message))
+        return without_section(changed(state, error_code=event.code), event.message)
     state = changed(state, failed_calls=state.failed_calls + 1, model_failed=state.model_failed or event.code.startswith("model"))
     return call(state, "section", items=effect.items)
 
 
-def without_section(state: RunState) -> RunState:
-    """Go on with the next section."""
+def without_section(state: RunState, reason: str) -> RunState:
+    """Go on with the next section, and say which one is missing."""
+    heading = state.outline.sections[state.section_number].heading if state.outline else ""
+    state = changed(state, error_message=" ".join(filter(None, (state.error_message, f"Section “{heading}” was left out: {reason}."))))
     return _next_section(changed(state, section_number=state.section_number + 1, failed_calls=0))
 
 

@@ -23,7 +23,7 @@ from schemas.answering import ReducePart
 from schemas.events import Effect
 from schemas.knowledge import Evidence, Knowledge
 from schemas.reading import Image
-from schemas.research import ResearchAnswer
+from schemas.research import Reference, ResearchAnswer
 
 TEAM_SHARE = 0.8
 """Part of what is left that the team may spend together; the rest is for merging, evaluating, and what is missing then."""
@@ -89,24 +89,15 @@ def after_delegation(state: RunState) -> RunState:
 
 def _with_answer(state: RunState, question: str, answer: ResearchAnswer) -> RunState:
     """The answer's references become evidence of this run, and its markers cite them."""
-    ids = {reference.number: f"e{state.evidence_count + n}" for n, reference in enumerate(answer.references, start=1)}
-    evidence = [
-        Evidence(
-            id="",
-            evidence_id=ids[reference.number],
-            page_id=reference.page_id,
-            url=reference.url,
-            title=reference.title,
-            quote=reference.quote,
-            start=reference.start,
-            end=reference.end,
-            score=1.0,
-            published=reference.published,
-            modified=reference.modified,
-            read_at=reference.read_at,
-        )
-        for reference in answer.references
-    ]
+    known = {(piece.page_id, piece.start, piece.end): piece.evidence_id for item in state.knowledge for piece in item.evidence}
+    ids: dict[int, str] = {}
+    evidence: list[Evidence] = []
+    for reference in answer.references:
+        place = (reference.page_id, reference.start, reference.end)
+        if place not in known:  # or another researcher found it too
+            known[place] = f"e{state.evidence_count + len(evidence) + 1}"
+            evidence.append(_evidence(known[place], reference))
+        ids[reference.number] = known[place]
     images = (Image(id="", url=i.url, text=i.text, width=i.width, height=i.height, page_url=i.page_url) for i in answer.images)
     state = changed(
         state,
@@ -115,12 +106,29 @@ def _with_answer(state: RunState, question: str, answer: ResearchAnswer) -> RunS
         read=tuple(dict.fromkeys((*state.read, *answer.read_urls))),
         queries=tuple(dict.fromkeys((*state.queries, *answer.queries))),
     )
-    if not evidence or answer.stop_reason == "no_evidence":
+    if not ids or answer.stop_reason == "no_evidence":
         return state  # an answer without a source is no finding
     text = _citing(answer.text, ids)
     state = learned(state, Knowledge(id="", kind="qa", question=question, answer=text, evidence=DocList[Evidence](evidence)))
     state = changed(state, evidence_count=state.evidence_count + len(evidence))
     return changed(state, parts=(*state.parts, ReducePart(id="", question=question, text=text)))
+
+
+def _evidence(evidence_id: str, reference: Reference) -> Evidence:
+    return Evidence(
+        id="",
+        evidence_id=evidence_id,
+        page_id=reference.page_id,
+        url=reference.url,
+        title=reference.title,
+        quote=reference.quote,
+        start=reference.start,
+        end=reference.end,
+        score=1.0,
+        published=reference.published,
+        modified=reference.modified,
+        read_at=reference.read_at,
+    )
 
 
 def _citing(text: str, ids: Mapping[int, str]) -> str:

@@ -15,9 +15,12 @@ _NOT_END = regex.compile(
 _SHORT = regex.compile(r"(?:\b\d{1,3}|\b\p{L}{1,6})\.$")
 _SMALL = regex.compile(r"[ \t\u00a0]+\p{Ll}")
 # The day of a date and other ordinals of German: "am 3. Mai", "im 19. Jahrhundert".
-_ORDINAL = regex.compile(r"(?P<of>\b(?:am|vom|zum|im|beim|dem|den|der|des|die|das|ein|eine|einem|einer|und|bis|seit)\s)?\b\d{1,2}\.$", regex.IGNORECASE)
+_ORDINAL = regex.compile(
+    r"(?P<of>\b(?:am|vom|zum|im|beim|dem|den|der|des|die|das|ein|eine|einem|einer|und|bis|seit)\s)?\b\d{1,2}\.$", regex.IGNORECASE
+)
 _AFTER_ORDINAL = regex.compile(
-    r"[ \t\u00a0]+(?:Jan(?:uar|\.)|Jänner|Feb(?:ruar|\.)|März|Apr(?:il|\.)|Mai|Juni?|Juli?|Aug(?:ust|\.)|Sep(?:tember|\.)|Okt(?:ober|\.)|Nov(?:ember|\.)|Dez(?:ember|\.)"
+    r"[ \t\u00a0]+(?:Jan(?:uar|\.)|Jänner|Feb(?:ruar|\.)|März|Apr(?:il|\.)|Mai|Juni?|Juli?|Aug(?:ust|\.)|Sep(?:tember|\.)"
+    r"|Okt(?:ober|\.)|Nov(?:ember|\.)|Dez(?:ember|\.)"
     r"|Jahrhunderts?|Jh\.|Jahrestag|Weltkriegs?|Platz|Auflage)(?!\p{L})"
 )
 _LETTER_AFTER = regex.compile(r"[ \t\u00a0]+\p{L}")

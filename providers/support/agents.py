@@ -11,15 +11,17 @@ _BE = regex.compile(r"\b(?:is|was|are|were|be|been|being|get|got)\b")
 _BY = regex.compile(r"\bby\b")
 _BETWEEN_NAMES = regex.compile(r"\s*(?:,|and|&|,\s*and|\.|’s|'s)?\s*(?:the\s+|Sir\s+)?$", regex.IGNORECASE)
 # "A is the ROLE", "A, a ROLE", "A (born in 1971) was a ROLE", "A's ROLE is" is no such thing.
-_COPULA = regex.compile(r"\s*(?:\([^()]*\)\s*)?(?:,?\s*(?:is|was|became|remains|are|were|serves as|served as|works as|worked as)|,)\s+(?P<article>the|an?)?\s*(?:[\w-]+\s+){0,5}$")
-_PREPOSITION = regex.compile(r"\b(?:in|on|at|by|of|for|from|to|with|into|near|not|never)\b|\w\wed\b")
-_AFTER_NAME = regex.compile(
-    r"(?:\s\([^()]*\))?(?:\sof\s[\w\s]{1,30}?)?,?\s(?:is|was|has|had|the|an?|who|won|hosted|became)\b"
+_COPULA = regex.compile(
+    r"\s*(?:\([^()]*\)\s*)?(?:,?\s*(?:is|was|became|remains|are|were|serves as|served as|works as|worked as)|,)\s+"
+    r"(?P<article>the|an?)?\s*(?:[\w-]+\s+){0,5}$"
 )
+_PREPOSITION = regex.compile(r"\b(?:in|on|at|by|of|for|from|to|with|into|near|not|never)\b|\w\wed\b")
+_AFTER_NAME = regex.compile(r"(?:\s\([^()]*\))?(?:\sof\s[\w\s]{1,30}?)?,?\s(?:is|was|has|had|the|an?|who|won|hosted|became)\b")
 _PREPOSITION_BEFORE = regex.compile(r"\b(?:in|on|at|by|of|for|from|to|with|into|near|and|or)\s(?:the\s)?$")
 _NOW = regex.compile(r"\b(?:currently|still|now|is the current)\b")
 _FORMER = regex.compile(
-    r"(?:\b(?:former|formerly|previously|ex-|(?:stepped|step|stepping) down as|(?:resigned|retired|retirement|resignation|removed|fired) (?:as|from))\s*(?:the |its |their |his |her )?)$"
+    r"\b(?:former|formerly|previously|ex-|step(?:ped|ping)? down as|(?:resigned|retired|retirement|resignation|removed|fired) (?:as|from))"
+    r"\s*(?:the |its |their |his |her )?$"
 )
 _FAR = 3
 _FAR_CHARACTERS = 60
@@ -66,6 +68,12 @@ def doers(sentence: Sentence, verb: int, runs: list[Run]) -> tuple[list[Run], bo
     return found, False
 
 
+def _before(pattern: regex.Pattern[str], sentence: Sentence, i: int) -> bool:
+    """Whether `pattern`, which ends with `$`, stands just before token `i`."""
+    start = sentence.tokens[i].start
+    return pattern.search(sentence.text, max(0, start - _FAR_CHARACTERS), start) is not None
+
+
 def _clear(sentence: Sentence, start: int, end: int) -> bool:
     return not any(mark in sentence.text[start:end] for mark in ",;:.()")
 
@@ -74,17 +82,24 @@ def _other_doer(statement: Sentence, quote: Sentence, places: tuple[int, ...]) -
     ours, theirs = statement.names, quote.names
     for i, token in enumerate(statement.tokens):
         j = places[i]
-        if j < 0 or token.name or token.weight < 1 or quote.tokens[j].name or not _is_verb(token.text) or not _is_verb(quote.tokens[j].text):
+        if (
+            j < 0
+            or token.name
+            or token.weight < 1
+            or quote.tokens[j].name
+            or not _is_verb(token.text)
+            or not _is_verb(quote.tokens[j].text)
+        ):
             continue
         if {token.text.lower(), quote.tokens[j].text.lower()} & set(phrases("symmetric", "en")):
             continue
         mine, passive = doers(statement, i, ours)
         other, turned = doers(quote, j, theirs)
-        if not mine or not other or _shared(statement, mine, quote, other, places):
+        if not mine or not other or shared(statement, mine, quote, other, places):
             continue
         # Without a second name that both tell, two things may have been done by two.
         rest = [run for run in ours if run not in mine]
-        if turned or (passive and rest) or _shared(statement, rest, quote, [run for run in theirs if run not in other], places):
+        if turned or (passive and rest) or shared(statement, rest, quote, [run for run in theirs if run not in other], places):
             return f"“{token.text}” is said of “{_text(quote, other[0])}” there"
     return ""
 
@@ -111,7 +126,7 @@ def _other_holder(statement: Sentence, quote: Sentence, places: tuple[int, ...])
         if not copula or not copula["article"] or quote.tokens[j].name or _PREPOSITION.search(copula.group()):
             continue
         holder = _holder(quote, j, theirs)
-        if holder is None or _shared(statement, [subject], quote, [holder], places):
+        if holder is None or shared(statement, [subject], quote, [holder], places):
             continue
         present = _present(statement, subject, quote, holder)
         if present or copula["article"] == "the":
@@ -125,7 +140,7 @@ def _no_longer(statement: Sentence, quote: Sentence, places: tuple[int, ...]) ->
         return ""
     for i, token in enumerate(statement.tokens):
         j = places[i]
-        if j >= 0 and token.weight >= 1 and not token.name and _FORMER.search(quote.text, 0, quote.tokens[j].start):
+        if j >= 0 and token.weight >= 1 and not token.name and _before(_FORMER, quote, j):
             return f"“{token.text}” is over there"
     return ""
 
@@ -137,7 +152,11 @@ def _holder(quote: Sentence, j: int, runs: list[Run]) -> Run | None:
     if following and not acts and not quote.text[quote.tokens[j].end : quote.tokens[following[0]].start].strip():
         return following
     for run in runs:
-        if run[1] < j and not _PREPOSITION_BEFORE.search(quote.text, 0, quote.tokens[run[0]].start) and _COPULA.fullmatch(quote.text, quote.tokens[run[1]].end, quote.tokens[j].start):
+        if (
+            run[1] < j
+            and not _before(_PREPOSITION_BEFORE, quote, run[0])
+            and _COPULA.fullmatch(quote.text, quote.tokens[run[1]].end, quote.tokens[j].start)
+        ):
             return run
     return None
 
@@ -147,7 +166,8 @@ def _present(statement: Sentence, subject: Run, quote: Sentence, holder: Run) ->
     return any(statement.tokens[k].term in terms for k in range(subject[0], subject[1] + 1))
 
 
-def _shared(statement: Sentence, mine: list[Run], quote: Sentence, other: list[Run], places: tuple[int, ...]) -> bool:
+def shared(statement: Sentence, mine: list[Run], quote: Sentence, other: list[Run], places: tuple[int, ...]) -> bool:
+    """Whether the names `mine` of the statement and `other` of the quote have a word in common."""
     terms = {quote.tokens[k].term for first, last in other for k in range(first, last + 1)}
     inside = {k for first, last in other for k in range(first, last + 1)}
     return any(statement.tokens[k].term in terms or places[k] in inside for first, last in mine for k in range(first, last + 1))
@@ -162,7 +182,15 @@ def about_another(statement: Sentence, quote: Sentence) -> bool:
     if statement.language not in ("en", ""):
         return False
     ours, theirs = statement.names, quote.names
-    if not ours or not theirs or ours[0][0] > 1 or theirs[0][0] > 1 or (theirs[0][0] and quote.tokens[0].weight) or not _sure(statement, ours[0]) or not _sure(quote, theirs[0]):
+    if (
+        not ours
+        or not theirs
+        or ours[0][0] > 1
+        or theirs[0][0] > 1
+        or (theirs[0][0] and quote.tokens[0].weight)
+        or not _sure(statement, ours[0])
+        or not _sure(quote, theirs[0])
+    ):
         return False
     known = {quote.tokens[k].term for k in range(len(quote.tokens))} | set(quote.initials)
     wanted = [statement.tokens[k] for k in range(ours[0][0], ours[0][1] + 1)]

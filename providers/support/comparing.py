@@ -14,7 +14,9 @@ from providers.support.tokens import Token
 _NEAR_CHARACTERS = 30
 _MOSTLY_SAID = 0.7
 _LEAD = regex.compile(r"\s(in|of|for|at|by|to|from|with|on|against)\s(?:the\s)?")
-_LEAD_THERE = regex.compile(r"(?:\s(?:and|or)(?:\s[\w-]+){1,3}|\s[\w-]+ly|\s(?:at|in)\s(?:his|her|their|its|a|the)\s[a-z]+)?\s(in|of|for|at|by|to|from|with|on|against)\s(?:the\s)?")
+_LEAD_THERE = regex.compile(
+    r"(?:\s(?:and|or)(?:\s[\w-]+){1,3}|\s[\w-]+ly|\s(?:at|in)\s(?:his|her|their|its|a|the)\s[a-z]+)?\s(in|of|for|at|by|to|from|with|on|against)\s(?:the\s)?"
+)
 _NEAR_WORDS = 2
 _RANK = regex.compile(
     r"\b(?:(second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d+(?:st|nd|rd|th))[ -])?"
@@ -168,7 +170,13 @@ def _after_preposition(statement: Sentence, quote: Sentence, i: int, places: tup
     if not lead:
         return -1
     j = places[h]
-    if lead[1] == "in" and quote.tokens[j].text == "based" and j and quote.tokens[j - 1].name and quote.text[quote.tokens[j].start - 1] == "-":
+    if (
+        lead[1] == "in"
+        and quote.tokens[j].text == "based"
+        and j
+        and quote.tokens[j - 1].name
+        and quote.text[quote.tokens[j].start - 1] == "-"
+    ):
         return j - 1
     for k in range(j + 1, min(len(quote.tokens), j + 8)):
         if quote.tokens[k].name:

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import regex
 
 from providers.support.sentence import Sentence
 
 _CHANGE = (
-    r"(?:prevent|cause|reduc|increas|improv|affect|lower|rais|protect|help|alter|chang|influenc|lead|contribut|promot|inhibit|decreas|enhanc|impair|induc"
-    r"|associat|link|relat|correlat|connect|differ|benefit|work|effective|trigger|modif|impact|act on|play a role|predict|worsen)"
+    r"(?:prevent|cause|reduc|increas|improv|affect|lower|rais|protect|help|alter|chang|influenc|lead|contribut|promot"
+    r"|inhibit|decreas|enhanc|impair|induc|associat|link|relat|correlat|connect|differ|benefit|work|effective|trigger"
+    r"|modif|impact|act on|play a role|predict|worsen)"
+)
+_NOTHING = (
+    r"effects?|influence|impact|associations?|links?|relationship|relation|correlation|connection"
+    r"|differences?|benefits?|changes?|role|evidence"
 )
 _NEUTRAL = regex.compile(
-    rf"\b(?:no|without|little|nor|lack of)\s(?:\w+\s){{0,4}}?(?:effects?|influence|impact|associations?|links?|relationship|relation|correlation|connection|differences?|benefits?"
-    rf"|changes?|role|evidence)\b|\b(?:not|n't|neither|nor|never)\s(?:\w+\s){{0,2}}?{_CHANGE}\w*|\b(?:unrelated|unaffected|independent of|unchanged|ineffective|fail(?:ed|s)? to)\b",
+    rf"\b(?:no|without|little|nor|lack of)\s(?:\w+\s){{0,4}}?(?:{_NOTHING})\b"
+    rf"|\b(?:not|n't|neither|nor|never)\s(?:\w+\s){{0,2}}?{_CHANGE}\w*"
+    r"|\b(?:unrelated|unaffected|independent of|unchanged|ineffective|fail(?:ed|s)? to)\b",
     regex.IGNORECASE,
 )
 _ACTS = regex.compile(
-    rf"\b(?:{_CHANGE}\w*|effects?|risk|higher|lower|more|less|greater|fewer|gain\w*|loss|suppress\w*|block\w*|attenuat\w*|associat\w+|elevat\w*|stimulat\w*)\b",
+    rf"\b(?:{_CHANGE}\w*|effects?|risk|higher|lower|more|less|greater|fewer|loss|(?:gain|suppress|block|attenuat|elevat|stimulat)\w*)\b",
     regex.IGNORECASE,
 )
+
+# A sentence that tells of two results can hold both.
+_ONE_SIDED = regex.compile(r"\b(?:but|however|whereas|although|while|except|only)\b", regex.IGNORECASE)
 
 
 def is_neutral(sentence: Sentence) -> bool:
     """Whether it says that something has no effect on, or nothing to do with, something else."""
-    return sentence.language in ("en", "") and _NEUTRAL.search(sentence.text) is not None
+    return sentence.language in ("en", "") and _neutral(sentence.text)
+
+
+@lru_cache(maxsize=8_000)
+def _neutral(text: str) -> bool:
+    return _NEUTRAL.search(text) is not None
 
 
 def effect_words(sentence: Sentence) -> frozenset[int]:
@@ -38,8 +54,8 @@ def disagree(statement: Sentence, quote: Sentence) -> bool:
     if ours == theirs:
         return False
     acting = quote if ours else statement
-    return not acting.negations and _ACTS.search(acting.text) is not None and _ONE_SIDED.search(quote.text if theirs else statement.text) is None
-
-
-# A sentence that tells of two results can hold both.
-_ONE_SIDED = regex.compile(r"\b(?:but|however|whereas|although|while|except|only)\b", regex.IGNORECASE)
+    return (
+        not acting.negations
+        and _ACTS.search(acting.text) is not None
+        and _ONE_SIDED.search(quote.text if theirs else statement.text) is None
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import regex
 
@@ -44,6 +44,8 @@ _LEAST_GAIN = 0.02
 FACT_WEIGHT = 1.5
 # Only the sentences that share the most words with a statement are looked at closely.
 _MOST_COMPARED = 6
+# So many also when they share none: other words may say it.
+_LEAST_COMPARED = 3
 _MANY_FACTS = 3
 # A count of two counts what is in plain sight more often than it tells a number.
 _FEW = 2
@@ -52,7 +54,9 @@ _LIKE = 0.7
 _SENTENCE_START = regex.compile(r"(?:^|[.!?…。！？\n|])[\s\"“”‘’«»「」『』()\[\]*_#>•\-]*$")
 _WHERE = regex.compile(r"\b(?:in|of|for)\s(?:the\s)?$")
 # What only one can be or do.
-_UNIQUE = regex.compile(r"\bthe\s(?:\w+\s)*?(?:capital|first|last|only|\w+est|most|author|founder|president|king|queen|winner|\w+or|\w+er)\b")
+_UNIQUE = regex.compile(
+    r"\bthe\s(?:\w+\s){0,4}?(?:capital|first|last|only|\w+est|most|author|founder|president|king|queen|winner|\w+or|\w+er)\b"
+)
 _SEVERAL = regex.compile(r"[,;]|\b(?:and|who|which|that|when|where|while|after|before)\b")
 _MARKS = regex.compile(r"[*_`\\]+|\s+")
 _END = regex.compile(r"[\s\\.!?…。！？*_`\"”’»)\]]*$")
@@ -132,7 +136,9 @@ def _by_words(statement: str, code: str, quotes: Sequence[str], native: list[int
     lines = [(i, line) for i in native for line in outline(quotes[i], code)]
     terms = content_of(statement, code)
     lines.sort(key=lambda line: -len(terms & line[1].terms))
-    sentences = [(i, sentence_of(line.read, code)) for i, line in lines[:_MOST_COMPARED]]
+    sentences = [
+        (i, sentence_of(line.read, code)) for n, (i, line) in enumerate(lines[:_MOST_COMPARED]) if n < _LEAST_COMPARED or terms & line.terms
+    ]
     subject = frozenset() if _joined(statement) else _subject(wanted)
     pool = [(i, match(wanted, sentence)) for i, sentence in sentences]
     reckoned = derived(wanted, [sentence for _, sentence in sentences])
@@ -172,7 +178,13 @@ def _by_words(statement: str, code: str, quotes: Sequence[str], native: list[int
         return Judgement("contradicted", score, everywhere, i, reason, (i,))
     # What a simple statement says of its subject has to stand in one sentence; only the subject may stand in others.
     untold = "" if lift >= _WORDS else _untold(wanted, matches) or (_untold(wanted, matches[:1], subject) if subject else "")
-    if score >= _SUPPORTED and not missing and not untold and not pool[order[0]][1].elsewhere and max(_share(wanted, matches), lift) >= _WORDS:
+    if (
+        score >= _SUPPORTED
+        and not missing
+        and not untold
+        and not pool[order[0]][1].elsewhere
+        and max(_share(wanted, matches), lift) >= _WORDS
+    ):
         if pool[order[0]][1].overclaims:
             return Judgement("partly", score, everywhere, first, "it says more than its evidence does", used)
         hard = [conflict for conflict in pool[order[0]][1].conflicts if conflict.fact < 0 and not conflict.weak]
@@ -198,7 +210,11 @@ def _chosen(statement: Sentence, matches: list[Match], singles: list[float], ord
     chosen = [order[0]]
     covered = singles[order[0]]
     while len(chosen) < _MOST_SENTENCES:
-        gains = [(_coverage(statement, [matches[n] for n in [*chosen, other]]), -other) for other in order if other not in chosen and not (matches[other].elsewhere or matches[chosen[0]].elsewhere)]
+        gains = [
+            (_coverage(statement, [matches[n] for n in [*chosen, other]]), -other)
+            for other in order
+            if other not in chosen and not (matches[other].elsewhere or matches[chosen[0]].elsewhere)
+        ]
         if not gains or max(gains)[0] <= covered + _LEAST_GAIN:
             break
         covered, other = max(gains)
@@ -240,7 +256,9 @@ def _said_of_it(statement: Sentence, matches: list[Match], facts: bool = True) -
     subject = _subject(statement, where=facts)
     rest = [(token.weight, any(found.words[i] for found in matches)) for i, token in enumerate(statement.tokens) if i not in subject]
     if facts:
-        rest += [(FACT_WEIGHT, any(found.facts[i] is True for found in matches)) for i in range(len(statement.dates) + len(statement.quantities))]
+        rest += [
+            (FACT_WEIGHT, any(found.facts[i] is True for found in matches)) for i in range(len(statement.dates) + len(statement.quantities))
+        ]
     total = sum(weight for weight, _ in rest)
     return sum(weight for weight, said in rest if said) / total if total else 1.0
 
@@ -265,9 +283,14 @@ def _subject(statement: Sentence, where: bool = True) -> frozenset[int]:
     return frozenset(found)
 
 
+@cache
+def _slight(language: str) -> frozenset[str]:
+    return frozenset(phrases("light", f"{language} slight"))
+
+
 def _untold(statement: Sentence, matches: list[Match], excused: frozenset[int] = frozenset()) -> str:
     """Which content words of the statement the sentences lack, when they are too many for a paraphrase."""
-    slight = phrases("light", f"{statement.language or 'en'} slight")
+    slight = _slight(statement.language or "en")
     if not slight:
         return ""
     content = [i for i, token in enumerate(statement.tokens) if token.weight >= 1 and i not in excused]

@@ -8,6 +8,7 @@ import regex
 
 from providers.support.agents import about_another, told_of_another
 from providers.support.comparing import Conflict, context, counted, different_numbers, other_names, other_rank
+from providers.support.converse import converse
 from providers.support.dates import dates_say
 from providers.support.effects import disagree, effect_words, is_neutral
 from providers.support.language import UNSPACED
@@ -25,6 +26,7 @@ _LIFESPAN = regex.compile(r"\((?P<born>[^()]{0,60}?\d{4})\s?[-–—]\s?(?P<died
 _LIFE = regex.compile(r"(?:born|birth|(?P<died>died|death|dead|passed))$", regex.IGNORECASE)
 _FIRST = regex.compile(r"\b(?:debut|maiden|inaugural|premiered)\b", regex.IGNORECASE)
 _MOST_OF = 0.6
+_FAR_CHARACTERS = 60
 # Below this share of words a sentence is not looked at for what it says otherwise.
 _ABOUT = 0.25
 # What a thing is said to be, up to four words before the word in question.
@@ -62,6 +64,10 @@ def match(statement: Sentence, quote: Sentence) -> Match:
     words, places, opposites = _align(statement, quote)
     total = sum(token.weight for token in statement.tokens)
     share = sum(token.weight * words[i] for i, token in enumerate(statement.tokens)) / total if total else 0.0
+    turned = converse(statement, quote, places) if share >= _ABOUT else None
+    if turned:
+        words = (*words[: turned.word], SYNONYM, *words[turned.word + 1 :])
+        opposites = [(i, j) for i, j in opposites if i != turned.word]
     told_dates = _of_life(statement, quote)
     for i, token in enumerate(statement.tokens):
         if told_dates is not None and not words[i] and _LIFE.match(token.text):
@@ -94,17 +100,21 @@ def match(statement: Sentence, quote: Sentence) -> Match:
         conflicts += _excluded(statement, quote, places)
     names = other_names(statement, quote, places)
     conflicts += names
-    if not conflicts and turned_round(statement, quote, words, places):
+    if turned and not turned.agrees:
+        conflicts.append(Conflict("who or what it is said of is the other way round"))
+    if not conflicts and not turned and turned_round(statement, quote, words, places):
         conflicts.append(Conflict("who or what it is said of is the other way round"))
     if share >= _ABOUT and (ranked := other_rank(statement, quote)):
         conflicts.append(Conflict(ranked))
-    if share >= _ABOUT and not conflicts and (other := told_of_another(statement, quote, places)):
+    if share >= _ABOUT and not conflicts and not turned and (other := told_of_another(statement, quote, places)):
         conflicts.append(Conflict(other))
     replaced = {i for i, _ in opposites} | {conflict.word for conflict in conflicts}
     about = tuple(1.0 if i in replaced else strength for i, strength in enumerate(words))
     said_of = sum(token.weight * about[i] for i, token in enumerate(statement.tokens)) / total if total else 0.0
     stronger = overclaims(statement.quantifiers, quote.quantifiers, quote.negations, places)
-    return Match(words, places, about, dates + numbers, said_of, tuple(conflicts), stronger, about_another(statement, quote))
+    return Match(
+        words, places, about, dates + numbers, said_of, tuple(conflicts), stronger, share >= _ABOUT and about_another(statement, quote)
+    )
 
 
 def _of_life(statement: Sentence, quote: Sentence) -> list[Quantity] | None:
@@ -224,7 +234,12 @@ def _in_one_place(statement: Sentence, quote: Sentence, i: int, j: int, places: 
     theirs = [_beside(quote, j, step) for step in (-1, 1)]
     if any(a >= 0 and places[a] >= 0 and places[a] == b for a, b in zip(ours, theirs, strict=True)):
         return True
-    return bool(_IS_A.search(statement.text, 0, statement.tokens[i].start) and _IS_A.search(quote.text, 0, quote.tokens[j].start))
+    return _is_a(statement, i) and _is_a(quote, j)
+
+
+def _is_a(sentence: Sentence, i: int) -> bool:
+    start = sentence.tokens[i].start
+    return _IS_A.search(sentence.text, max(0, start - _FAR_CHARACTERS), start) is not None
 
 
 def _beside(sentence: Sentence, i: int, step: int) -> int:

@@ -13,8 +13,13 @@ from providers.support.sentence import sentence_spans
 _MOST_SENTENCES = 400
 _LEAST_NAME = 2
 # Words with capitals (and the little words between them) at the beginning.
-_NAME = regex.compile(r"(?:The\s)?(?:\p{Lu}[\w'’.-]*\w)(?:\s(?:(?:of|the|and|de|la|von|van|der|du)\s){0,2}(?:\p{Lu}[\w'’-]*|\d+))*(?=[\s,.:(]|$)")
-_PRONOUN = regex.compile(r"(?:He|She|It|They|His|Her|Its|Their)\b|(?:In|On|From|As of|After|Since|By|During)\s[^,]{3,40},?\s(?:he|she|it|they|his|her|its|their)\b")
+_NAME = regex.compile(
+    r"(?:The\s)?(?:\p{Lu}[\w'’.-]*\w)(?:\s(?:(?:of|the|and|de|la|von|van|der|du)\s){0,2}(?:\p{Lu}[\w'’-]*|\d+))*(?=[\s,.:(]|$)"
+)
+_PRONOUN = regex.compile(
+    r"(?:He|She|It|They|His|Her|Its|Their)\b"
+    r"|(?:In|On|From|As of|After|Since|By|During)\s[^,]{3,40},?\s(?:he|she|it|they|his|her|its|their)\b"
+)
 
 
 class Line(NamedTuple):
@@ -36,16 +41,15 @@ def content_of(text: str, language: str) -> frozenset[str]:
 def outline(quote: str, language: str) -> tuple[Line, ...]:
     """The sentences of `quote` in order."""
     found = []
-    name = ""
+    name = title = ""
     for n, (start, end) in enumerate(sentence_spans(quote)[:_MOST_SENTENCES]):
         text = quote[start:end]
         read = text
         if n == 0:
             name = _name(text) if language in ("en", "") else ""
-        elif name and name not in text and (name == text_of_first or _PRONOUN.match(text)):
+            title = text.rstrip(" .:")
+        elif name and name not in text and (name == title or _PRONOUN.match(text)):
             read = f"{name}: {text}"
-        if n == 0:
-            text_of_first = text.rstrip(" .:")
         found.append(Line(text, content_of(read, language), read))
     return tuple(found)
 

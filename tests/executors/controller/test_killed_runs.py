@@ -143,7 +143,7 @@ async def test_a_team_goes_on_from_every_event_of_every_of_its_runs(runner: Runn
         ended = (await collect(Research(team(), journal, Settings(_env_file=None)).resume("r1")))[-1]
         assert ended.data["outcome"] == "finished", length
         assert ended.data["answer"]["text"] == whole.text and ended.data["answer"]["usage"]["pages"] == whole.usage.pages, length
-        assert {(await journal.summary(run_id)).state for run_id in ("r1", "r1-1", "r1-2")} == {"finished"}, length
+        assert {replay(await journal.events(run_id)).outcome for run_id in ("r1", "r1-1", "r1-2")} == {"finished"}, length
         await journal.close()
 
 

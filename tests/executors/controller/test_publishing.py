@@ -12,7 +12,7 @@ from scripted_stages import ScriptedStages, page
 from schemas.answering import Draft, FinalizeChunk
 from schemas.errors import ModelOutputInvalid, StageUnavailable
 from schemas.evaluation import Evaluation
-from schemas.planning import Understanding
+from schemas.planning import Decision, Understanding
 from schemas.reading import Attachment, Image, ReadResponse
 from schemas.research import Message
 from schemas.support import Statement, SupportReport
@@ -191,3 +191,11 @@ async def test_a_draft_of_which_nothing_stays_was_not_direct(runner: Runner) -> 
     stages = ScriptedStages(decide=[answer("---")], finalize=[lambda request: [nothing]])
     _, final = await runner.run(stages)
     assert final is not None and not final.direct and final.stop_reason == "no_evidence"
+
+
+async def test_no_json_is_asked_for_when_the_budget_is_used_up(runner: Runner) -> None:
+    greedy = Draft(text="It is 42 [e1].", usage=Usage(prompt_tokens=100_000))
+    stages = ScriptedStages(decide=[*FOUND, Decision(action="answer")], compose=[greedy])
+    _, final = await runner.run(stages, budget_tokens=100_000, json_schema='{"type": "object"}')
+    assert final is not None and final.stop_reason == "token_budget" and final.text == "It is 42 [^1]."
+    assert "the budget is used up" in final.json_error and not stages.of("structure")

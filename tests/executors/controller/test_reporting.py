@@ -171,6 +171,20 @@ async def test_a_section_that_the_budget_forbids_ends_the_report_with_its_reason
     assert final is not None and final.stop_reason == "token_budget" and final.text == "## Section 1\n\nIt is 42 [^1]."
 
 
+async def test_a_section_that_is_missing_is_named(runner: Runner) -> None:
+    scripted = stages(section=[Draft(text="## Section 1\n\nIt is 42 [e1]."), Draft(), Draft(error="the model cited nothing")])
+    _, final = await runner.run(scripted, mode="report")
+    assert final is not None and final.stop_reason == "answered" and final.text == "## Section 1\n\nIt is 42 [^1]."
+    assert (
+        "Section “Section 2” was left out: nothing" in final.notice and "Section “Section 3” was left out: the model cited" in final.notice
+    )
+
+
+async def test_a_report_of_which_no_section_could_be_written_says_why(runner: Runner) -> None:
+    _, final = await runner.run(stages(section=[ModelOutputInvalid("garbage")] * 9), mode="report")
+    assert final is not None and final.stop_reason == "model_error" and final.text == "Composed [^1]." and "garbage" in final.notice
+
+
 async def test_what_is_attached_is_digested_like_any_page(runner: Runner) -> None:
     file = Attachment(name="a.txt", media_type="text/plain", content="QQ==")
     messages = [Message(content="What is the answer?", attachments=DocList[Attachment]([file]))]

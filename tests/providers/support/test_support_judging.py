@@ -71,6 +71,50 @@ def test_values_are_compared_by_what_they_mean(statement: str, quote: str) -> No
     assert judge(statement, [quote]).missing == ()
 
 
+@pytest.mark.parametrize(
+    ("statement", "quote", "verdict"),
+    [
+        ("Berlin is the capital of France.", "Paris is the capital of France.", "contradicted"),
+        ("Berlin is the capital of France.", "Berlin is the capital of Germany.", "contradicted"),
+        ("Tom Hale directed the film.", "The film was directed by Ana Torres and stars Tom Hale.", "contradicted"),
+        ("Priya Nair is the singer.", "The band was formed by the singer Tom Hale and the drummer Priya Nair.", "contradicted"),
+        ("Corvex acquired Nordal.", "Corvex was acquired by its rival Nordal.", "contradicted"),
+        ("Nordal bought Corvex.", "Corvex was acquired by its rival Nordal.", "supported"),
+        ("John Abt defeated Carl Voss.", "Carl Voss lost to John Abt.", "supported"),
+        ("Carl Voss defeated John Abt.", "Carl Voss lost to John Abt.", "contradicted"),
+        ("Lena Brandt is still the head of Corvex.", "Lena Brandt stepped down as head of Corvex in 2014.", "contradicted"),
+        ("Otto Hahn died in 1934.", "Otto Hahn (12 May 1861 – 3 January 1934) was a chemist.", "supported"),
+        ("Otto Hahn was born in 1934.", "Otto Hahn (12 May 1861 – 3 January 1934) was a chemist.", "contradicted"),
+        ("Otto Hahn was Danish.", "Otto Hahn was a Norwegian chemist.", "contradicted"),
+        ("Otto Hahn studied in Bergen.", "Otto Hahn was the mayor of Bergen.", "unsupported"),
+        ("The bird stands in the water.", "The heron stands in the water.", "supported"),
+        ("The heron stands in the water.", "The bird stands in the water.", "partly"),
+        ("The drug does not prevent strokes.", "The drug had no significant effect on the incidence of stroke.", "supported"),
+        ("The drug prevents strokes.", "The drug had no significant effect on the incidence of stroke.", "contradicted"),
+        ("The drug reduces the risk of stroke.", "The drug was associated with a 27 % lower incidence of stroke.", "supported"),
+        ("The drug raises the risk of stroke.", "The drug was associated with a 27 % lower incidence of stroke.", "contradicted"),
+        ("There are 120 cases.", "There are 480 cases and 120 deaths.", "contradicted"),
+        ("The film grossed less than $80 million.", "The film grossed $84 million on a budget of $20 million.", "contradicted"),
+        ("Varen is the second-largest city of Ostland.", "Varen is the largest city of Ostland.", "contradicted"),
+    ],
+)
+def test_who_did_what(statement: str, quote: str, verdict: str) -> None:
+    assert judge(statement, [quote]).verdict == verdict
+
+
+def test_a_name_that_a_sentence_leaves_out_is_that_of_the_quote() -> None:
+    quote = "Ada Holm was a Norwegian painter. She died in Bergen in 1911."
+    assert judge("Ada Holm died in Bergen.", [quote]).verdict == "supported"
+    assert judge("Ada Holm died in Bergen.", [quote.replace("She", "Ivar Holt")]).verdict != "supported"
+
+
+def test_what_is_said_of_another_is_not_put_together() -> None:
+    quotes = ["Nadia Petrov won a title in 2009.", "Nadia Petrov played at the Australian Open in 2012."]
+    assert judge("Nadia Petrov won the Australian Open.", quotes).verdict != "supported"
+    quotes = ["The Battle of Arden Moor was fought in 1643.", "Oliver Cromwell had joined the army."]
+    assert judge("Oliver Cromwell fought at Arden Moor.", quotes).verdict != "supported"
+
+
 def test_facts_of_several_quotes_are_put_together() -> None:
     quotes = ["Ada Lovelace was born in London in 1815.", "Lovelace published the first algorithm in 1843."]
     found = judge("Ada Lovelace, born in London in 1815, published the first algorithm in 1843.", quotes)
@@ -111,6 +155,7 @@ def test_any_quotes_are_taken(quotes: list[str]) -> None:
 
 
 HELD_OUT = pairs(sorted(Path(PAIRS).glob("*.jsonl")), "held_out")
+FRESH = pairs(sorted(Path(PAIRS).glob("*.jsonl")), "fresh_held_out")
 
 
 def test_labelled_pairs_are_whole() -> None:
@@ -120,16 +165,25 @@ def test_labelled_pairs_are_whole() -> None:
     assert {pair.language for pair in both} == {"en", "de", "fr", "es", "zh", "ja", "ar"}
     tune = {quote for pair in both if pair.split == "tune" for quote in pair.quotes}
     assert not tune & {quote for pair in HELD_OUT for quote in pair.quotes}
+    fresh = {quote for pair in both if pair.split == "fresh_tune" for quote in pair.quotes}
+    assert not fresh & {quote for pair in FRESH for quote in pair.quotes}
 
 
-def test_pairs_that_nothing_was_tuned_on_are_judged_well_enough() -> None:
-    labels = [pair.label for pair in HELD_OUT]
-    verdicts = [judge(pair.statement, pair.quotes).verdict for pair in HELD_OUT]
+@pytest.mark.parametrize(
+    ("wanted", "precision", "recall", "against_precision", "against_recall"),
+    [(HELD_OUT, 0.78, 0.76, 0.9, 0.75), (FRESH, 0.82, 0.73, 0.77, 0.8)],
+    ids=["held_out", "fresh_held_out"],
+)
+def test_pairs_that_nothing_was_tuned_on_are_judged_well_enough(
+    *, wanted: list[Pair], precision: float, recall: float, against_precision: float, against_recall: float
+) -> None:
+    labels = [pair.label for pair in wanted]
+    verdicts = [judge(pair.statement, pair.quotes).verdict for pair in wanted]
     found = binary(labels, verdicts)
-    assert found.precision >= 0.74
-    assert found.recall >= 0.78
-    assert score(labels, verdicts, "contradicted").recall >= 0.75
-    assert score(labels, verdicts, "contradicted").precision >= 0.9
+    assert found.precision >= precision
+    assert found.recall >= recall
+    assert score(labels, verdicts, "contradicted").precision >= against_precision
+    assert score(labels, verdicts, "contradicted").recall >= against_recall
 
 
 @settings(max_examples=100, deadline=None)

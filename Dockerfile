@@ -1,0 +1,40 @@
+# One image for every stage and for the gateway; docker-compose.yml says which of them a container runs. On its own it serves
+# the whole Flow: docker run -p 127.0.0.1:8080:8080 -v deepsearch:/data deepsearch
+# BASE is any image with Python 3.11, pip and venv; jina runs on no newer Python.
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python -m venv /opt/python
+COPY pyproject.toml requirements.lock ./
+# Dependencies first: they stay in the build cache when only the project changes.
+RUN /opt/python/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+      > dependencies.txt \
+    && /opt/python/bin/python -m pip install --quiet --constraint requirements.lock --requirement dependencies.txt \
+    && find /opt/python -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -rf {} +
+COPY README.md flow.yml ./
+COPY schemas schemas
+COPY providers providers
+COPY executors executors
+COPY gateway gateway
+COPY deepsearch deepsearch
+RUN /opt/python/bin/python -m pip install --quiet --no-deps --target /app . && /opt/python/bin/python -m pip uninstall --quiet --yes pip
+
+FROM ${BASE}
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin deepsearch \
+    && install --directory --owner deepsearch --group deepsearch --mode 0700 /data
+COPY --from=build /opt/python /opt/python
+COPY --from=build /app /app
+# jina keeps lock files in HOME. The root file system may be read-only when /tmp is a tmpfs and /data a volume.
+ENV PATH=/opt/python/bin:/app/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/tmp DEEPSEARCH_HOME=/data DEEPSEARCH_HOST=0.0.0.0 JINA_LOG_LEVEL=WARNING JINA_OPTOUT_TELEMETRY=1
+# `uses: executors/...` of the Flow begins here.
+WORKDIR /app
+USER 10001:10001
+VOLUME /data
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+# The gateway answers once every stage does. Containers that run one stage have checks of their own in docker-compose.yml.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "deepsearch.probing", "127.0.0.1:8081"]
+CMD ["deepsearch", "serve"]
