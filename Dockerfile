@@ -22,8 +22,8 @@ COPY deepsearch deepsearch
 RUN /opt/python/bin/python -m pip install --quiet --no-deps --target /app . && /opt/python/bin/python -m pip uninstall --quiet --yes pip
 
 FROM ${BASE}
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin deepsearch \
-    && install --directory --owner deepsearch --group deepsearch --mode 0700 /data
+RUN echo 'deepsearch:x:10001:10001::/tmp:/usr/sbin/nologin' >> /etc/passwd && echo 'deepsearch:x:10001:' >> /etc/group \
+    && mkdir --mode 0700 /data && chown 10001:10001 /data
 COPY --from=build /opt/python /opt/python
 COPY --from=build /app /app
 # jina keeps lock files in HOME. The root file system may be read-only when /tmp is a tmpfs and /data a volume.

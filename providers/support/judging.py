@@ -58,6 +58,7 @@ _UNIQUE = regex.compile(
     r"\bthe\s(?:\w+\s){0,4}?(?:capital|first|last|only|\w+est|most|author|founder|president|king|queen|winner|\w+or|\w+er)\b"
 )
 _SEVERAL = regex.compile(r"[,;]|\b(?:and|who|which|that|when|where|while|after|before)\b")
+_CAPITAL_NOUNS = frozenset({"de"})
 _MARKS = regex.compile(r"[*_`\\]+|\s+")
 _END = regex.compile(r"[\s\\.!?…。！？*_`\"”’»)\]]*$")
 
@@ -333,8 +334,20 @@ def _missing(statement: Sentence, matches: list[Match]) -> tuple[str, ...]:
         for i, fact in enumerate(facts)
         if not any(found.facts[i] is True for found in matches) and not (fact.value <= _FEW and fact.text.isalpha() and not fact.dimension)
     ]
-    missing += [token.text for i, token in enumerate(statement.tokens) if token.name and not any(found.words[i] for found in matches)]
+    leading = _leading_name(statement)
+    missing += [
+        token.text
+        for i, token in enumerate(statement.tokens)
+        if (token.name or i == leading) and not any(found.words[i] for found in matches)
+    ]
     return tuple(dict.fromkeys(missing))
+
+
+def _leading_name(statement: Sentence) -> int:
+    """The index of a word that only begins the sentence, but is a name by all that can be seen: no list of words has it; -1 if none."""
+    if statement.language in _CAPITAL_NOUNS or not statement.names or statement.names[0] != (0, 0) or 0 in statement.meanings:
+        return -1
+    return 0
 
 
 def _names(sentence: Sentence) -> list[list[int]]:
@@ -404,4 +417,7 @@ def opposes(statement: str, sentence: str) -> str:
     found = match(wanted, sentence_of(sentence, language or other))
     if not found.conflicts or found.share < _OPPOSED_ELSEWHERE:
         return ""
-    return found.conflicts[0].reason
+    # What is said of another thing speaks against nothing.
+    leading = _leading_name(wanted)
+    unnamed = {i for i, token in enumerate(wanted.tokens) if (token.name or i == leading) and not found.words[i]}
+    return next((conflict.reason for conflict in found.conflicts if unnamed <= {conflict.word}), "")
