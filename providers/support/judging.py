@@ -420,4 +420,6 @@ def opposes(statement: str, sentence: str) -> str:
     # What is said of another thing speaks against nothing.
     leading = _leading_name(wanted)
     unnamed = {i for i, token in enumerate(wanted.tokens) if (token.name or i == leading) and not found.words[i]}
+    if unnamed and (any(conflict.fact >= 0 for conflict in found.conflicts) or not _UNIQUE.search(statement)):
+        return ""
     return next((conflict.reason for conflict in found.conflicts if unnamed <= {conflict.word}), "")
