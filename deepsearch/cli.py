@@ -359,7 +359,10 @@ def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, how: Prin
     if ended.outcome == "failed":
         raise from_code(ended.code, ended.message)
     if ended.outcome == "waiting":
-        print(f"deepsearch: the outline waits for approval: deepsearch approve {watch.run_id}", file=sys.stderr)
+        where = f"POST {how.host}/v1/research/{watch.run_id}/outline" if how.host else f"deepsearch approve {watch.run_id}"
+        print(f"deepsearch: the outline waits for approval: {where}", file=sys.stderr)
+        if how.as_json:
+            print(json.dumps({"run_id": watch.run_id, "outcome": "waiting"}))
         return 0
     if ended.answer is None:
         return _fail("the run was cancelled before there was an answer", 1)

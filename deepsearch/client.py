@@ -9,7 +9,7 @@ from types import TracebackType
 from typing_extensions import Self
 
 from deepsearch.flow_calls import FlowCalls
-from schemas.errors import DeepSearchError, StageUnavailable, from_code
+from schemas.errors import DeepSearchError, InvalidRequest, StageUnavailable, from_code
 from schemas.events import ResearchEvent, RunEnded
 from schemas.research import ResearchAnswer, ResearchRequest
 
@@ -61,6 +61,8 @@ async def final_answer(events: AsyncIterator[ResearchEvent]) -> ResearchAnswer:
         raise StageUnavailable("the stream ended before the run did; the server may have been stopped")
     if ended.outcome == "failed":
         raise from_code(ended.code, ended.message)
+    if ended.outcome == "waiting":
+        raise InvalidRequest("the run waits for its outline to be approved; follow its stream instead", field="plan_first")
     if ended.answer is None:
         raise DeepSearchError("the run was cancelled before there was an answer")
     return ended.answer

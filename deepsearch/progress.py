@@ -223,6 +223,8 @@ def _lines(event: JournalEvent, call: Effect | None, step: int) -> list[Line]:
             return [Line("compare", sums), *(Line("gap", gap) for gap in synthesis.gaps)]
         case ev.Outlined(outline=outline):
             return [Line("outline", outline.title), *(Line("section", f"{s.heading}: {s.brief}".rstrip(": ")) for s in outline.sections)]
+        case ev.SectionWritten(draft=draft):
+            return [Line("section", draft.text or "nothing to say", wrong=not draft.text, limit=160)]
         case ev.Illustrated(illustration=illustration):
             return [Line("images", f"{_count(len(illustration.images), 'image')} that fit")] if illustration.images else []
         case ev.Analyzed(analysis=analysis):

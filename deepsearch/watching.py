@@ -56,7 +56,8 @@ class Watch:
                 if event.type == "run_ended":
                     ended = RunEnded.model_validate(event.data)
                 elif event.type == "answer_delta":
-                    self._written += str(event.data.get("text", ""))
+                    # A text that is given out again begins at its place, not behind itself.
+                    self._written = self._written[: int(event.data.get("offset", 0))] + str(event.data.get("text", ""))
                 elif known := journal_event(event):
                     lines = self._progress.follow(known, event.time)
                     self._show(lines if known.type != "run_started" else [])  # who asks knows the question

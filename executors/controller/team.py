@@ -102,7 +102,7 @@ def _with_answer(state: RunState, question: str, answer: ResearchAnswer) -> RunS
     state = changed(
         state,
         images=with_images(state, images),
-        visited=tuple(dict.fromkeys((*state.visited, *answer.visited_urls))),
+        visited=tuple(dict.fromkeys((*state.visited, *answer.read_urls))),
         read=tuple(dict.fromkeys((*state.read, *answer.read_urls))),
         queries=tuple(dict.fromkeys((*state.queries, *answer.queries))),
     )

@@ -9,6 +9,7 @@ from executors.answer_finalizer.repair.containers import is_table, prefix
 from executors.answer_finalizer.rewriting import Replacement, rewrite
 
 _TAG = regex.compile(r"</?(br|hr|center)(?=[\s/>])", regex.IGNORECASE)
+_ANY = regex.compile(r"</?(?:br|hr|center)(?=[\s/>])[^>]*>", regex.IGNORECASE)
 _SPACE = " \t"
 
 
@@ -29,7 +30,8 @@ def without_layout_tags(text: str) -> str:
 
 def _replacement(text: str, leaf: Leaf, start: int, end: int, name: str) -> Replacement:
     content = leaf.content
-    if name == "center":
+    container = prefix(text, leaf)
+    if name == "center" and not _ends_line_of_tags(content, start, end):
         return Replacement(leaf.position(start), leaf.end_position(end))
     while start and content[start - 1] in _SPACE:
         start -= 1
@@ -37,14 +39,25 @@ def _replacement(text: str, leaf: Leaf, start: int, end: int, name: str) -> Repl
         end += 1
     begins = not start or content[start - 1] == "\n"
     ends = end == len(content) or content[end] == "\n"
-    container = prefix(text, leaf)
     written = ""
     if name == "hr" and leaf.kind == "paragraph" and not container.strip():
         gap = f"\n{container.rstrip()}\n{container}"
         before, after = content[:start].strip(), content[end:].strip()
         written = f"{gap if before else ''}---{gap if after else ''}"
+        if after and _ends_line_of_tags(content, start, end):
+            end += len(content[end:]) - len(content[end:].lstrip())
+    elif leaf.kind == "paragraph" and content[end:] and _ends_line_of_tags(content, start, end):
+        # Behind an empty line an indented one would be code.
+        end += len(content[end:]) - len(content[end:].lstrip())
+        written = f"\n{container}"
     elif leaf.kind == "heading":
         written = "" if begins or ends else " "
     elif not begins and not ends:
         written = f"  \n{container}"
     return Replacement(leaf.position(start), leaf.end_position(end), written)
+
+
+def _ends_line_of_tags(content: str, start: int, end: int) -> bool:
+    """Whether nothing but layout tags stands in the line that a tag ends."""
+    first, last = content.rfind("\n", 0, start) + 1, content.find("\n", end)
+    return not content[end : last if last >= 0 else None].strip() and not _ANY.sub("", content[first:start]).strip()
