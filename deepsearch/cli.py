@@ -444,6 +444,17 @@ def serve(flow: Annotated[Path | None, typer.Option(help="Flow to serve instead 
 
 
 @app.command()
+def compose(
+    output: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")] = Path("docker-compose.yml"),
+    flow: Annotated[Path | None, typer.Option(help="Flow to write it for instead of the built-in one.", show_default=False)] = None,
+) -> None:
+    """Write the Flow for Docker Compose: the gateway and every stage as a container of its own."""
+    from deepsearch.compose import write_compose_file
+
+    write_compose_file(output, flow)
+
+
+@app.command()
 def mcp(
     corpus: Annotated[Path | None, typer.Option(help="Folder of documents for the tool ask_corpus.", show_default=False)] = None,
     host: Annotated[str | None, typer.Option(help="Use a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,

@@ -8,21 +8,24 @@ its connections after a while, they ask for the addresses again and find contain
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import SecretStr
 
+from deepsearch.serve import _flow_file as find_flow
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
 CONNECTION_SECONDS = 10
-"""Age at which a stage ends a connection, after the calls on it. gRPC asks DNS again at most every 30 seconds, so a new container
-gets its share of the calls after at most 40."""
+"""Age at which a stage ends a connection, after the calls on it. The controller asks DNS again at most every 30 seconds, so a new
+container gets its share of the calls after at most 40."""
 
 _CLOSING_SECONDS = 10
 """What a container needs to stop after its calls have finished."""
@@ -43,7 +46,14 @@ SECRETS: dict[str, tuple[str, ...]] = {
 _OF_THE_CONTAINER = re.compile(r"deepsearch_(host|stage_host|\w+_ports?|page_reader_replicas|state_url|cache_url)|\w+_address")
 """Settings whose value is the container's own; those that are a path of the machine are left out by their type."""
 
-_ROUND_ROBIN = {"grpc.service_config": json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})}
+_CHANNEL_OPTIONS = {
+    "grpc.service_config": json.dumps({"loadBalancingConfig": [{"round_robin": {}}]}),
+    # A container that is made anew has another address: it is found within seconds, not after gRPC's 30 and more.
+    "grpc.dns_min_time_between_resolutions_ms": 1_000,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 2_000,
+}
+"""How the gateway reaches the stages."""
 _CONNECTION_AGE = {"grpc.max_connection_age_ms": CONNECTION_SECONDS * 1000}
 _VARIABLE = re.compile(r"\$\{\{ *ENV\.(\w+) *\}\}")
 
@@ -59,6 +69,19 @@ class Stage:
     secrets: list[str]
     volume: str
     addresses: dict[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+
+def write_compose_file(output: Path, flow_file: Path | None = None) -> None:
+    """Write `compose_file` of a Flow to `output`; without `flow_file`, of the one that `deepsearch serve` would take.
+
+    Raises `ConfigurationError` when the Flow cannot be used or `output` cannot be written.
+    """
+    text = compose_file(find_flow(flow_file))
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror}.", field="output") from error
 
 
 def compose_file(flow_file: Path) -> str:
@@ -66,7 +89,8 @@ def compose_file(flow_file: Path) -> str:
 
     Raises `ConfigurationError` when the file is no Flow of local Executors that have a port each.
     """
-    from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import)
+    os.environ.setdefault("JINA_LOG_LEVEL", "WARNING")
+    from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import and logs while it does)
 
     variables = flow_variables(Settings.model_construct())
     try:
@@ -92,6 +116,7 @@ def compose_file(flow_file: Path) -> str:
             secrets=_secrets(name),
             volume="journal" if name == "controller" else "cache",
             addresses=addresses if name == "controller" else {},
+            calls=[other for other in ports if other != "controller"] if name == "controller" else [],
         )
         for name, port in ports.items()
     ]
@@ -128,12 +153,12 @@ def _stage_command(name: str, uses: str, port: int, server_options: dict[str, An
 def _gateway_command(uses: str, grpc_port: int, http_port: int, stages: list[Stage]) -> list[str]:
     """jina's gateway outside a Flow: the chain of stages and where each of them is."""
     names = ["start-gateway", *(stage.name for stage in stages), "end-gateway"]
-    graph = {name: [following] for name, following in zip(names, names[1:], strict=False)}
+    graph = {name: [following] for name, following in pairwise(names)}
     addresses = {stage.name: [f"grpc://{stage.host}:{stage.port}"] for stage in stages}
     return [
         "jina", "gateway", "--uses", uses, "--protocol", "grpc", "http", "--host", "0.0.0.0",  # noqa: S104
         "--port", str(grpc_port), str(http_port), "--retries", "0", "--graph-description", json.dumps(graph),
-        "--deployments-addresses", json.dumps(addresses), "--grpc-channel-options", json.dumps(_ROUND_ROBIN),
+        "--deployments-addresses", json.dumps(addresses), "--grpc-channel-options", json.dumps(_CHANNEL_OPTIONS),
     ]  # fmt: skip
 
 

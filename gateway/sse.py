@@ -37,22 +37,19 @@ async def with_heartbeat(
                 return
             yield current
     finally:
-        if pending is not None and not pending.done():
-            pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
+        await _ended(pending)
         await frames.aclose()
 
 
 async def until(frames: AsyncGenerator[bytes, None], stopping: asyncio.Event) -> AsyncGenerator[bytes, None]:
     """The frames until `stopping` is set: for streams that can be taken up again, which no stop of the gateway has to wait for."""
     stopped = asyncio.ensure_future(stopping.wait())
+    coming: asyncio.Task[bytes] | None = None
     try:
         while not stopping.is_set():
             coming = asyncio.ensure_future(anext(frames))
             await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
                 return
             try:
                 current = coming.result()
@@ -61,7 +58,15 @@ async def until(frames: AsyncGenerator[bytes, None], stopping: asyncio.Event) ->
             yield current
     finally:
         stopped.cancel()
+        await _ended(coming)
         await frames.aclose()
+
+
+async def _ended(coming: asyncio.Task[bytes] | None) -> None:
+    """Wait for the end of what nobody waits for any more; how it ended is of no interest, and not to be logged."""
+    if coming is not None:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 def response(frames: AsyncGenerator[bytes, None]) -> StreamingResponse:

@@ -32,7 +32,9 @@ def missing() -> str:
     if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
         return f"no Docker engine listens at {host}"
     try:
-        told = subprocess.run(["docker", "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True, timeout=10)
+        told = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"], check=False, capture_output=True, text=True, timeout=10
+        )
     except subprocess.TimeoutExpired:
         return f"the Docker engine at {host} does not answer"
     if told.returncode:
@@ -44,7 +46,7 @@ def missing() -> str:
 def compose_command() -> tuple[str, ...]:
     """The release of Docker Compose that is installed; empty when there is none."""
     for command in (("docker", "compose"), ("docker-compose",)):
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True, timeout=20).returncode == 0:
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], check=False, capture_output=True, timeout=20).returncode == 0:
             return command
     return ()
 
@@ -59,7 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def image() -> str:
     """The tag of the image, built from the Dockerfile."""
-    built = subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, "."], cwd=ROOT, capture_output=True, text=True, timeout=480)
+    built = subprocess.run(
+        ["docker", "build", "--quiet", "--tag", IMAGE, "."], cwd=ROOT, check=False, capture_output=True, text=True, timeout=480
+    )
     assert built.returncode == 0, f"{built.stdout}\n{built.stderr}"
     return IMAGE
 

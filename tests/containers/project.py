@@ -38,7 +38,7 @@ class Project:
         files = ("--file", "docker-compose.yml", "--file", "tests/containers/upstream.yml")
         done = subprocess.run(
             [*self.compose, "--env-file", str(self.env_file), "--project-name", self.name, *files, *arguments],
-            cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=timeout,
+            cwd=ROOT, env=self._environment(), check=False, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
@@ -107,7 +107,7 @@ class Project:
 
 def docker(*arguments: str, timeout: float = 60) -> str:
     """What a docker command prints."""
-    done = subprocess.run(["docker", *arguments], env=_OF_MACHINE, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(["docker", *arguments], env=_OF_MACHINE, check=False, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
     return done.stdout
 

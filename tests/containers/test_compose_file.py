@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from deepsearch.compose import SECRETS, compose_file
+from deepsearch.compose import SECRETS, compose_file, write_compose_file
 from executors.controller.stages import STAGE_OF_ENDPOINT
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
@@ -34,8 +36,23 @@ def test_the_environment_of_the_writer_does_not_count(monkeypatch: pytest.Monkey
     assert compose_file(ROOT / "flow.yml") == (ROOT / "docker-compose.yml").read_text()
 
 
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deepsearch", "compose"]
+    done = subprocess.run(
+        [*command, "--flow", str(ROOT / "flow.yml")], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "docker-compose.yml").read_text() == (ROOT / "docker-compose.yml").read_text()
+
+
+def test_where_it_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be written: Is a directory"):
+        write_compose_file(tmp_path, ROOT / "flow.yml")
+
+
 def test_a_service_for_every_stage_and_the_gateway(services: dict[str, dict[str, Any]]) -> None:
     assert set(services) == {"gateway", *STAGES} == {"gateway", *services["gateway"]["depends_on"]}
+    assert set(services["controller"]["depends_on"]) == STAGES - {"controller"}
 
 
 def test_every_container_is_confined_and_checked(services: dict[str, dict[str, Any]]) -> None:

@@ -74,6 +74,20 @@ def test_image(image: str) -> None:
     assert docker("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", image, "deepsearch", "--version").strip()
 
 
+def test_one_container_serves_the_whole_flow(image: str) -> None:
+    begin = time.monotonic()
+    confined = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--tmpfs", "/tmp")
+    container = docker("run", "--detach", *confined, "--env", "USE_DUCKDUCKGO=false", image).strip()
+    try:
+        wait_until(lambda: "is ready" in docker("logs", container), 60, lambda: docker("logs", container))
+        print(f"one container: ready after {time.monotonic() - begin:.1f} s")
+        docker("exec", container, "python", "-m", "deepsearch.probing", "127.0.0.1:8081")
+        docker("stop", container)
+        assert json.loads(docker("inspect", container))[0]["State"]["ExitCode"] == 0
+    finally:
+        docker("rm", "--force", "--volumes", container)
+
+
 def test_containers_are_confined(project: Project) -> None:
     print(f"ready after {project.seconds:.1f} s")
     containers = [one for one in project.containers() if one["Config"]["Labels"]["com.docker.compose.service"] != "upstream"]
@@ -126,8 +140,14 @@ def test_the_journal_outlives_its_container(project: Project) -> None:
     docker("rm", "--force", before)
     project.up()
     assert project.containers("controller")[0]["Id"] != before
-    run = httpx.get(f"{project.url}/v1/research/by-grpc", headers=BEARER, timeout=10)
-    assert run.status_code == 200 and ANSWER in run.text
+
+    def run() -> httpx.Response:
+        return httpx.get(f"{project.url}/v1/research/by-grpc", headers=BEARER, timeout=10)
+
+    begin = time.monotonic()
+    wait_until(lambda: run().status_code == 200, 15, lambda: run().text)
+    print(f"the new controller is found {time.monotonic() - begin:.1f} s after it serves")
+    assert ANSWER in run().text
 
 
 async def test_more_page_readers_get_their_share_without_a_restart(project: Project) -> None:

@@ -30,34 +30,29 @@ def without_layout_tags(text: str) -> str:
 
 def _replacement(text: str, leaf: Leaf, start: int, end: int, name: str) -> Replacement:
     content = leaf.content
-    container = prefix(text, leaf)
-    if name == "center" and not _ends_line_of_tags(content, start, end):
-        return Replacement(leaf.position(start), leaf.end_position(end))
+    tag = (start, end)
     while start and content[start - 1] in _SPACE:
         start -= 1
     while end < len(content) and content[end] in _SPACE:
         end += 1
     begins = not start or content[start - 1] == "\n"
     ends = end == len(content) or content[end] == "\n"
+    alone = ends and not _ANY.sub("", content[content.rfind("\n", 0, start) + 1 : start]).strip()
+    container = prefix(text, leaf)
     written = ""
-    if name == "hr" and leaf.kind == "paragraph" and not container.strip():
+    if alone and leaf.kind == "paragraph":
+        # The line becomes an empty one, behind which an indented one would be code.
+        while end < len(content) and content[end].isspace():
+            end += 1
+        written = f"\n{container}" if end < len(content) else ""
+    if name == "center":
+        start, end = (start, end) if alone else tag
+    elif name == "hr" and leaf.kind == "paragraph" and not container.strip():
         gap = f"\n{container.rstrip()}\n{container}"
         before, after = content[:start].strip(), content[end:].strip()
         written = f"{gap if before else ''}---{gap if after else ''}"
-        if after and _ends_line_of_tags(content, start, end):
-            end += len(content[end:]) - len(content[end:].lstrip())
-    elif leaf.kind == "paragraph" and content[end:] and _ends_line_of_tags(content, start, end):
-        # Behind an empty line an indented one would be code.
-        end += len(content[end:]) - len(content[end:].lstrip())
-        written = f"\n{container}"
     elif leaf.kind == "heading":
         written = "" if begins or ends else " "
     elif not begins and not ends:
         written = f"  \n{container}"
     return Replacement(leaf.position(start), leaf.end_position(end), written)
-
-
-def _ends_line_of_tags(content: str, start: int, end: int) -> bool:
-    """Whether nothing but layout tags stands in the line that a tag ends."""
-    first, last = content.rfind("\n", 0, start) + 1, content.find("\n", end)
-    return not content[end : last if last >= 0 else None].strip() and not _ANY.sub("", content[first:start]).strip()
