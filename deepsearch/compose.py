@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import SecretStr
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 MIN_PIXELS = 256
 """Width and height of the smallest image that shows something."""
-MAX_PIXELS = 50_000_000
-"""Pixels of the largest image that is decoded, which takes 200 MB."""
+MAX_PIXELS = 25_000_000
+"""Pixels of the largest image that is decoded, which takes 100 MB, with transparency some times that."""
 _BOX_PIXELS = 256
 _CELLS = 32
 

@@ -11,8 +11,9 @@ from providers.support.retrieval import Ledger
 from schemas.support import Contradiction
 
 _NEAREST = 5
-# The share of a statement's terms that a sentence must hold before it is looked at.
-_LEAST_SHARED = 0.5
+# The share of a statement's terms, and how many, that a sentence must hold before it is looked at.
+_LEAST_SHARED = 0.6
+_LEAST_TERMS = 3
 
 
 def contradictions(index: int, words: str, supporting: str, ledger: Ledger) -> Iterator[Contradiction]:
@@ -27,7 +28,9 @@ def contradictions(index: int, words: str, supporting: str, ledger: Ledger) -> I
         if key == supporting or (there.page_id, there.url) == (here.page_id, here.url):
             continue
         for line in ledger.lines(key):
-            reason = opposes(words, line.text) if len(terms & line.terms) >= _LEAST_SHARED * len(terms) else ""
+            shared = len(terms & line.terms)
+            alike = shared >= max(_LEAST_TERMS, _LEAST_SHARED * len(terms)) and not line.text.lstrip().startswith("|")
+            reason = opposes(words, line.text) if alike else ""
             if reason:
                 yield Contradiction(statement=index, supporting=supporting, opposing=key, quote=line.text, reason=reason)
                 break

@@ -60,6 +60,11 @@ _UNIQUE = regex.compile(
 _SEVERAL = regex.compile(r"[,;]|\b(?:and|who|which|that|when|where|while|after|before)\b")
 _CAPITAL_NOUNS = frozenset({"de"})
 _MARKS = regex.compile(r"[*_`\\]+|\s+")
+# Words that only count the statements of a text.
+_LEADING_OVER = regex.compile(
+    r"^\s*(?:First(?:ly)?|Second(?:ly)?|Third(?:ly)?|Fourth(?:ly)?|Fifth(?:ly)?|Finally|Lastly|Next|Then|Erstens|Zweitens|Drittens|Schließlich"
+    r"|Premièrement|Deuxièmement|Troisièmement|Enfin|Primero|Segundo|Tercero|Finalmente),\s+(?=\S)"
+)
 _END = regex.compile(r"[\s\\.!?…。！？*_`\"”’»)\]]*$")
 
 
@@ -105,6 +110,7 @@ def is_verbatim(statement: str, quote: str) -> bool:
 
 def judge(statement: str, quotes: Sequence[str], similarity: Similarity | None = None) -> Judgement:
     """Judge `statement`, plain words without citations, by `quotes`. Nothing is raised, whatever they hold."""
+    statement = _LEADING_OVER.sub("", statement, count=1)
     for i, quote in enumerate(quotes):
         if is_verbatim(statement, quote):
             return Judgement("supported", 1.0, quote=i, used=(i,))
@@ -347,7 +353,9 @@ def _leading_name(statement: Sentence) -> int:
     """The index of a word that only begins the sentence, but is a name by all that can be seen: no list of words has it; -1 if none."""
     if statement.language in _CAPITAL_NOUNS or not statement.names or statement.names[0] != (0, 0) or 0 in statement.meanings:
         return -1
-    return 0
+    first = statement.tokens[0]
+    # "Second, …": a word before a comma only leads over.
+    return -1 if statement.text[first.end : first.end + 1] in (",", "，", "、", "،") else 0
 
 
 def _names(sentence: Sentence) -> list[list[int]]:

@@ -6,6 +6,8 @@ spaces: in `文**“字”**文` neither pair of asterisks is emphasis.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import regex
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar
 
@@ -16,6 +18,9 @@ from executors.answer_finalizer.rewriting import Replacement, rewrite
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 
 _BRACKETS = ("“”", "‘’", "「」", "『』", "（）", "《》", "〈〉", "【】", "«»")
+
+# Of lines that cannot all be repaired together, so many are tried one by one.
+_MAX_LINES = 50
 
 Pair = tuple[int, int]
 """Offsets of the opening and of the closing asterisks."""
@@ -32,24 +37,39 @@ def _repaired(leaf: Leaf) -> list[Replacement]:
     content = leaf.content
     if content.count("**") < 2:
         return []
-    found = emphasis(content)
-    inside = [(span.start, span.end) for span in spans(content)]
-    strong = set(found.pairs)
-    lines: dict[int, list[int]] = {}
-    for start, end in found.runs:
-        if end - start == 2 and content[start] == "*" and not any(a <= start < b for a, b in inside):
-            lines.setdefault(content.count("\n", 0, start), []).append(start)
-    changes: list[Replacement] = []
-    for runs in lines.values():
+    strong = set(emphasis(content).pairs)
+    lines = _lines(content)
+    fixes: dict[int, list[Replacement]] = {}
+    for line, runs in lines.items():
         pairs = list(zip(runs[::2], runs[1::2], strict=False))
         if len(runs) % 2 or all(_is_strong(pair, strong) for pair in pairs):
             continue
         if is_table(content) and any("|" in content[first:last] for first, last in pairs):
             continue
-        fixes = [change for pair in pairs for change in _fix(content, pair)]
-        if fixes and _all_strong(rewrite(content, fixes), content, runs):
-            changes += [Replacement(leaf.position(fix.start), leaf.end_position(fix.end), fix.text) for fix in fixes]
-    return changes
+        if changes := [change for pair in pairs for change in _fix(content, pair)]:
+            fixes[line] = changes
+    together = [change for changes in fixes.values() for change in changes]
+    if not _all_strong(rewrite(content, together), {line: len(lines[line]) for line in fixes}):
+        # One of them is no help, or the lines are in each other's way.
+        few = list(fixes.items())[:_MAX_LINES]
+        kept = [changes for line, changes in few if _all_strong(rewrite(content, changes), {line: len(lines[line])})]
+        together = [change for changes in kept for change in changes]
+    return [Replacement(leaf.position(fix.start), leaf.end_position(fix.end), fix.text) for fix in together]
+
+
+def _lines(content: str) -> dict[int, list[int]]:
+    """Where `**` stand outside of code, links and the like, by the numbers of the lines that hold any."""
+    hidden = [False] * len(content)
+    for span in spans(content):
+        hidden[span.start : span.end] = [True] * (span.end - span.start)
+    found: dict[int, list[int]] = {}
+    line = counted = 0
+    for start, end in emphasis(content).runs:
+        if end - start == 2 and content[start] == "*" and not hidden[start]:
+            line += content.count("\n", counted, start)
+            counted = start
+            found.setdefault(line, []).append(start)
+    return found
 
 
 def _is_strong(pair: Pair, strong: set[Pair]) -> bool:
@@ -57,15 +77,15 @@ def _is_strong(pair: Pair, strong: set[Pair]) -> bool:
     return (first, last + 1) in strong and (first + 1, last) in strong
 
 
-def _all_strong(repaired: str, content: str, runs: list[int]) -> bool:
-    """Whether the pairs that were meant are emphasis now; the text before them did not change."""
-    found = emphasis(repaired)
-    strong = set(found.pairs)
-    line = content.count("\n", 0, runs[0])
-    starts = [a for a, b in found.runs if b - a == 2 and repaired[a] == "*" and repaired.count("\n", 0, a) == line]
-    inside = [(span.start, span.end) for span in spans(repaired)]
-    starts = [start for start in starts if not any(a <= start < b for a, b in inside)]
-    return len(starts) == len(runs) and all(_is_strong(pair, strong) for pair in zip(starts[::2], starts[1::2], strict=True))
+def _all_strong(repaired: str, wanted: Mapping[int, int]) -> bool:
+    """Whether the lines hold as many `**` as they did, by their numbers, and all of them pair up as they were meant to."""
+    strong = set(emphasis(repaired).pairs)
+    found = _lines(repaired)
+    for line, count in wanted.items():
+        starts = found.get(line, [])
+        if len(starts) != count or not all(_is_strong(pair, strong) for pair in zip(starts[::2], starts[1::2], strict=True)):
+            return False
+    return True
 
 
 def _fix(content: str, pair: Pair) -> list[Replacement]:

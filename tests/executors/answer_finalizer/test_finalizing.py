@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 
@@ -220,6 +221,31 @@ async def test_contradictions_are_said_behind_their_paragraph(finalizer: AnswerF
     ):
         request.language_code = code
         assert beginning in finished(request).text
+
+
+def test_a_contradiction_is_said_behind_the_citation_of_a_table() -> None:
+    other = "The tower is 324 metres tall."
+    evidence = [*EVIDENCE, Evidence(evidence_id="e7", page_id="p7", url="https://c.example", quote=other, end=len(other))]
+    support = reported(
+        said("tower | 330 metres", "supported", evidence=["e1"]),
+        contradictions=[Contradiction(statement=0, supporting="e1", opposing="e7", quote=other)],
+    )
+    draft = "| what | how tall |\n|---|---|\n| tower | 330 metres |\n\n[e1]"
+    request = FinalizeRequest(question=QUESTION, draft=draft, evidence=DocList[Evidence](evidence), support=support)
+    end = finished(request)
+    assert re.findall(r"\n\n(\[\^1\]|Another source)", end.text) == ["[^1]", "Another source"]
+    assert [reference.evidence_id for reference in end.references] == ["e1", "e7"]
+
+
+def test_a_long_list_takes_no_long_time() -> None:
+    draft = "\n".join(f"- The tower number {number} is 330 metres tall [e2]." for number in range(800))
+    judged = [said(f"The tower number {number} is 330 metres tall.", "supported", evidence=["e1"]) for number in range(800)]
+    request = FinalizeRequest(question=QUESTION, draft=draft, evidence=DocList[Evidence](EVIDENCE), support=reported(*judged))
+    began = time.process_time()
+    end = finished(request)
+    assert time.process_time() - began < 8
+    assert end.text.count("[^1]") == 800
+    assert {reference.evidence_id for reference in end.references} == {"e1"}
 
 
 async def test_evidence_beside_the_knowledge_counts_too(finalizer: AnswerFinalizer) -> None:

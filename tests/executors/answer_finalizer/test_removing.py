@@ -32,6 +32,10 @@ def without(text: str, word: str = "BAD") -> str:
         ("BAD one [e1]. It is good [e2]. And BAD three.\n\nWhole BAD four.\n\nLast good [e1].", "It is good [e2].\n\nLast good [e1]."),
         ("A good line\ngoes on [e1]. BAD goes\non too. Here is\nthe end [e2].", "A good line\ngoes on [e1]. Here is\nthe end [e2]."),
         ("第一句好[e1]。第二句BAD三。第三句好[e2]。", "第一句好[e1]。第三句好[e2]。"),
+        # citations of what is gone
+        ("Good [e1].\n\n| a | b |\n|---|---|\n| BAD | x |\n\n[e2]", "Good [e1]."),
+        ("Good [e1].\n\n- BAD one\n- BAD two\n\n[e1][e2]\n\nGood too [e2].", "Good [e1].\n\nGood too [e2]."),
+        ("| a | b |\n|---|---|\n| good | x |\n| BAD | x |\n\n[e2]", "| a | b |\n|---|---|\n| good | x |\n\n[e2]"),
         # headings
         ("# T\n\nGood [e1].\n\n## A\n\nBAD.\n\n### A1\n\nBAD two.\n\n## B\n\nGood b [e1].", "# T\n\nGood [e1].\n\n## B\n\nGood b [e1]."),
         ("Top\n===\n\nBAD one.\n\nSub\n---\n\nGood [e1].", "Top\n===\n\nSub\n---\n\nGood [e1]."),

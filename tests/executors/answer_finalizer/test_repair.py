@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,9 @@ _RENDERER = MarkdownIt("commonmark").enable("table")
         ("# A<br>b", "# A b"),
         ("Above<hr>Below", "Above\n\n---\n\nBelow"),
         ("<center>Middle</center>", "Middle"),
+        ("Above\n<br>\n    below", "Above\n\nbelow"),
+        ("- a\n  <br> <br>\n      b", "- a\n  \n  b"),
+        ("A\n<center>\n    B\n</center>", "A\n\nB\n"),
         # emphasis
         ("文**“字”**文", "文“**字**”文"),
         ("**标题：**正文**重点**。", "**标题**：正文**重点**。"),
@@ -226,3 +231,13 @@ def test_any_text_can_be_repaired(text: str) -> None:
     repaired = repair(text)
     assert _words(repaired) == _words(text) or "<" in text
     assert repair(repaired) == repaired
+
+
+def test_a_long_paragraph_of_bold_words_takes_no_long_time() -> None:
+    began = time.process_time()
+    assert repair("文**“字”**文\n" * 800) == "文“**字**”文\n" * 800
+    assert time.process_time() - began < 5
+
+
+def test_a_line_whose_bold_cannot_be_repaired_leaves_the_others_alone() -> None:
+    assert repair("文**“字”**文\n文**“、”**文\n文**“字”**文") == "文“**字**”文\n文**“、”**文\n文“**字**”文"

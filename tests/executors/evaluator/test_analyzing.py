@@ -26,7 +26,7 @@ async def test_the_diary_is_analysed(scripted, model, prompts):
     assert (len(analysis.recap), analysis.blame, analysis.improvement, analysis.usage.llm_calls) == (500, "b", "i", 1)
     system, user = (message["content"] for message in scripted.sent()[0].body["messages"])
     assert "formal German" in system
-    assert user.count("</untrusted>") == 2
+    assert user.count("</untrusted>") == 3
     for said in (
         "How high?",
         "Step 1: visit, failed",

@@ -82,7 +82,7 @@ async def test_a_model_compares(scripted, model, prompts, settings):
     assert found.usage.llm_calls == len(scripted.sent())
     system, user = (message["content"] for message in scripted.sent()[0].body["messages"])
     assert "plain English" in system
-    assert user.count("</untrusted>") == 3
+    assert user.count("</untrusted>") == 4
 
 
 @pytest.mark.parametrize(
