@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from docarray import DocList
+
 from benchmarks.claims.labelled import LABELS, PAIRS, Pair, accuracy, binary, confusion, pairs, score
+from executors.evaluator.executor import Evaluator
 from providers.lexical import coverage, relevance, terms
 from providers.support import judge
 from providers.support.language import sentence_language
+from schemas.knowledge import Evidence
+from schemas.settings import Settings
+from schemas.support import CheckRequest
 
 Judge = Callable[[Pair], str]
+_AT_ONCE = 8
+_RANK = ["contradicted", "unsupported", "partly", "supported"]
 # The thresholds of the baselines are the best on the pairs to tune on, by F1 of `supported`.
 _THRESHOLDS = [i / 20 for i in range(1, 21)]
 
@@ -85,13 +94,41 @@ def _grouped(wanted: list[Pair], verdicts: list[str], key: Callable[[Pair], str]
     return found
 
 
+def by_model(wanted: list[Pair], settings: Settings) -> Judge:
+    """The verdicts of rules and configured model together, as runs use them; all pairs are asked about beforehand."""
+
+    async def judged() -> dict[str, str]:
+        evaluator = Evaluator(settings=settings)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(pair: Pair) -> tuple[str, str]:
+            evidence = [Evidence(evidence_id=f"e{n}", page_id=f"p{n}", quote=quote) for n, quote in enumerate(pair.quotes, start=1)]
+            text = pair.statement + "".join(f"[{item.evidence_id}]" for item in evidence)
+            async with slots:
+                report = await evaluator.check(CheckRequest(text=text, evidence=DocList[Evidence](evidence)))
+            worst = [statement.verdict for statement in report.statements if statement.verdict != "no_claim"]
+            return pair.id, min(worst, key=_RANK.index, default="unsupported")
+
+        try:
+            return dict(await asyncio.gather(*map(one, wanted)))
+        finally:
+            await evaluator.close()
+
+    verdicts = asyncio.run(judged())
+    return lambda pair: verdicts[pair.id]
+
+
 def main() -> None:
     """Print all figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=Path, help="another file of pairs, all of which are measured")
     parser.add_argument("--split", default="held_out", choices=["held_out", "tune", "fresh_held_out", "fresh_tune"])
     parser.add_argument("--wrong", action="store_true", help="only list what the rules judge otherwise than labelled")
+    parser.add_argument("--model", action="store_true", help="also with the configured model (LLM_MODEL, OPENAI_BASE_URL …)")
     arguments = parser.parse_args()
+    settings = Settings()
+    if arguments.model and settings.llm_model is None:
+        parser.error("--model needs LLM_MODEL")
     own = sorted(PAIRS.glob("*.jsonl"))
     wanted = pairs([arguments.pairs]) if arguments.pairs else pairs(own, arguments.split)
     if arguments.wrong:
@@ -112,6 +149,8 @@ def main() -> None:
         f"lexical coverage from {coverage_from}": measured(by_coverage, wanted),
         f"BM25 relevance from {bm25_from}": measured(by_bm25, wanted),
     }
+    if arguments.model:
+        report[f"rules and {settings.llm_model}"] = measured(by_model(wanted, settings), wanted)
     print(json.dumps(report, indent=1, ensure_ascii=False))
 
 

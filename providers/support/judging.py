@@ -40,6 +40,7 @@ _HALF = 0.6
 # Another number or date speaks against a statement only where as much of the predicate is told.
 _OPPOSED_OF_IT = 0.3
 _MOST_SENTENCES = 3
+_MOST_IN_OTHER_WORDS = 0.99
 _LEAST_GAIN = 0.02
 FACT_WEIGHT = 1.5
 # Only the sentences that share the most words with a statement are looked at closely.
@@ -317,7 +318,8 @@ def _share(statement: Sentence, matches: list[Match]) -> float:
 
 
 def _score(value: float) -> float:
-    return round(min(1.0, max(0.0, value)), 3)
+    """Below 1, which says that a statement stands word for word in its evidence."""
+    return round(min(_MOST_IN_OTHER_WORDS, max(0.0, value)), 3)
 
 
 def _coverage(statement: Sentence, matches: list[Match]) -> float:
