@@ -18,7 +18,9 @@ _URL_SAFE = "/:?#@!$&+,;=%-._~*'"
 
 
 def render_markdown(text: str, references: Iterable[Reference]) -> str:
-    """`text` followed by one footnote definition for each reference: `[^1]: "quote" — [title](url)`.
+    """`text` followed by one footnote definition for each reference: `[^1]: "quote" — [title](url), date`.
+
+    The date is that of the page, or of its last change, where it is known.
 
     Every definition is one line; white space in quotes and titles becomes single spaces, markup in them is escaped, and
     characters in URLs that would end the link are percent-encoded. Without references the text stays as it is.
@@ -28,7 +30,9 @@ def render_markdown(text: str, references: Iterable[Reference]) -> str:
 
 
 def _footnote(reference: Reference) -> str:
-    return f'[^{reference.number}]: "{escaped(reference.quote)}" — {link(reference.title, reference.url)}'
+    date = reference.published or reference.modified
+    note = f'[^{reference.number}]: "{escaped(reference.quote)}" — {link(reference.title, reference.url)}'
+    return f"{note}, {escaped(date)}" if date else note
 
 
 def link(title: str, url: str) -> str:

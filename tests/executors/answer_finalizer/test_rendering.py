@@ -34,6 +34,8 @@ def rendered(quote: str, title: str = "Title", url: str = "https://a.example/x")
 
 def test_the_plain_form() -> None:
     assert rendered("It is so.") == 'Text [^1].\n\n[^1]: "It is so." — [Title](https://a.example/x)'
+    dated = Reference(number=1, quote="Q.", title="T", url="https://a.example", published="2026-05-01", modified="2026-06-01")
+    assert render_markdown("A [^1].", [dated]).endswith('"Q." — [T](https://a.example), 2026-05-01')
     two = [Reference(number=n, quote="Q.", title="T", url="https://a.example") for n in (1, 2)]
     assert (
         render_markdown("A [^1]. B [^2].\n", two)
