@@ -64,7 +64,7 @@ def _phrases(place: str) -> list[tuple[str, re.Pattern[str]]]:
 
 def notice_in_place(title: str, text: str) -> Notice | None:
     """What keeps the page back, when `text` is not the page but a notice in its place; None for a page."""
-    kind = _kind(title.strip()[:200].lower(), _sample(text).replace("\u2019", "'").lower(), len(text))
+    kind = _kind(title.strip()[:200].lower(), _sample(text).replace("\u2019", "'"), len(text))
     return Notice(kind, kind in _GONE) if kind else None
 
 
@@ -80,10 +80,13 @@ def _kind(title: str, sample: str, length: int) -> str | None:
     if titled and length < _SHORT_CHARACTERS:
         return titled
     said: Counter[str] = Counter()
+    # Where sentences end is seen by their capitals; a few letters change their length with them.
+    lowered = sample.lower()
+    sample = sample if len(lowered) == len(sample) else lowered
     # Most pages have no sign of any kind, which is found out soonest in one go.
-    signs = [(kind, phrases) for kind, phrases in _phrases("sentence") if phrases.search(sample)]
+    signs = [(kind, phrases) for kind, phrases in _phrases("sentence") if phrases.search(lowered)]
     for start, end in sentences(sample) if signs else ():
-        sentence = sample[start : min(end, start + _SENTENCE_CHARACTERS)]
+        sentence = lowered[start : min(end, start + _SENTENCE_CHARACTERS)]
         kind = next((kind for kind, phrases in signs if phrases.search(sentence)), None)
         if kind:
             said[kind] += end - start
@@ -98,6 +101,6 @@ def _kind(title: str, sample: str, length: int) -> str | None:
         return None if about else most
     # The beginning of the page, and then the wall: what is there is not the page.
     wall = dict(signs).get(_PAYWALL)
-    if wall and length < _TEASER_CHARACTERS and wall.search(sample[-_WALL_CHARACTERS:]):
+    if wall and length < _TEASER_CHARACTERS and wall.search(lowered[-_WALL_CHARACTERS:]):
         return _PAYWALL
     return None

@@ -302,7 +302,7 @@ def test_the_answer_is_seen_as_it_is_written_and_once_after_a_reload_and_can_be_
     prose.filter(has_text="it1. Then more").wait_for()
     page.get_by_role("button", name="Stop").click()
     tab.ended("cancelled")
-    assert page.get_by_role("status").inner_text() == "Stopped"
+    page.get_by_role("status").get_by_text("Stopped").wait_for()
     assert page.get_by_role("button", name="Stop").count() == 0
 
 
