@@ -35,7 +35,8 @@ def test_the_text_stays_as_it_was() -> None:
         "- [Spring tides](https://moon.example/spring#top) — changed 2025-01, read 2026-01-31\n"
         "- [file:///srv/notes.md](file:///srv/notes.md)\n\n"
         "*Run tides-1 · 2026-01-31 · written by a language model*\n\n"
-        '[^1]: "The tides are caused by the gravity of the Moon and the Sun." — [Tides and currents](https://ocean.example/tides), 2024-05-01\n'
+        '[^1]: "The tides are caused by the gravity of the Moon and the Sun." — '
+        "[Tides and currents](https://ocean.example/tides), 2024-05-01\n"
         '[^2]: "A spring tide happens at full and new moon." — [Spring tides](https://moon.example/spring#top), 2025-01\n'
         '[^3]: "In the Bay of Fundy the range is 16.3 m." — [file:///srv/notes.md](file:///srv/notes.md)\n'
     )
