@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from executors.answer_finalizer.notices import notices
-from executors.answer_finalizer.rendering import escaped
+from executors.answer_finalizer.citations.notices import notices
+from executors.answer_finalizer.markdown.rendering import escaped
 from providers.lexical import coverage, language_of, relevance
 from schemas.answering import FinalizeRequest
 from schemas.knowledge import Evidence

@@ -5,13 +5,13 @@ from typing import Any, AsyncGenerator, Optional
 
 from jina import Executor, requests
 
-from executors.answer_finalizer.composing import compose
 from executors.answer_finalizer.exporting import export
 from executors.answer_finalizer.finalizing import finalize
-from executors.answer_finalizer.reducing import reduce
-from executors.answer_finalizer.revising import revise
-from executors.answer_finalizer.sectioning import section
-from executors.answer_finalizer.structuring import structure
+from executors.answer_finalizer.writing.composing import compose
+from executors.answer_finalizer.writing.reducing import reduce
+from executors.answer_finalizer.writing.revising import revise
+from executors.answer_finalizer.writing.sectioning import section
+from executors.answer_finalizer.writing.structuring import structure
 from providers.llm import create_model
 from schemas.answering import (
     ComposeRequest,

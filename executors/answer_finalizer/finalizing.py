@@ -7,16 +7,16 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 
 from executors.answer_finalizer.abstaining import NO_ANSWER, abstention
-from executors.answer_finalizer.applying import Applied, apply
-from executors.answer_finalizer.citing import Resolved
+from executors.answer_finalizer.citations.applying import Applied, apply
+from executors.answer_finalizer.citations.citing import Resolved
+from executors.answer_finalizer.citations.foreign import judge_addresses, without_foreign_markup
+from executors.answer_finalizer.citations.notices import notices
+from executors.answer_finalizer.citations.quoting import references
+from executors.answer_finalizer.citations.sources import KnownUrls, evidence_by_id
+from executors.answer_finalizer.citations.verdicts import carried, moved, summed
 from executors.answer_finalizer.deltas import deltas
-from executors.answer_finalizer.extracting import extract
-from executors.answer_finalizer.foreign import judge_addresses, without_foreign_markup
-from executors.answer_finalizer.notices import notices
-from executors.answer_finalizer.quoting import references
-from executors.answer_finalizer.repair import repair
-from executors.answer_finalizer.sources import KnownUrls, evidence_by_id
-from executors.answer_finalizer.verdicts import carried, moved, summed
+from executors.answer_finalizer.markdown.repair import repair
+from executors.answer_finalizer.writing.extracting import extract
 from providers.support import check, statements
 from schemas.answering import FinalizeChunk, FinalizeRequest
 from schemas.knowledge import Evidence

@@ -10,7 +10,7 @@ import pytest
 
 from deepsearch.indexing import index_folder
 from deepsearch.local import LocalDeepSearch
-from executors.answer_finalizer.notices import notices
+from executors.answer_finalizer.citations.notices import notices
 from executors.controller.notices import notice
 from schemas.research import ResearchAnswer, ResearchRequest
 from schemas.settings import Settings

@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from executors.answer_finalizer.sources import bare_urls
+from executors.answer_finalizer.citations.sources import bare_urls
 from providers.lexical import language_of
 from schemas.errors import InvalidRequest, TooLarge
 from schemas.research import Reference, ResearchAnswer

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import regex
 
 from executors.answer_finalizer.exporting.document import PARSER, Document, Note, clean
-from executors.answer_finalizer.rendering import escaped, link, render_markdown
+from executors.answer_finalizer.markdown.rendering import escaped, link, render_markdown
 from schemas.research import ResearchAnswer
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
+from executors.answer_finalizer.citations.notices import notices
 from executors.answer_finalizer.deltas import deltas
-from executors.answer_finalizer.notices import notices
 
 LANGUAGES = ["en", "zh", "zh-TW", "ja", "ko", "fr", "de", "es", "it", "pt", "ru", "ar", "nl"]
 

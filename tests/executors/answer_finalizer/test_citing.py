@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.answer_finalizer.citing import Resolved
-from executors.answer_finalizer.sources import KnownUrls
+from executors.answer_finalizer.citations.citing import Resolved
+from executors.answer_finalizer.citations.sources import KnownUrls
 from schemas.knowledge import Evidence
 
 EVIDENCE = {f"e{n}": Evidence(evidence_id=f"e{n}", url=f"https://site{n}.example/page", quote=f"Quote {n}.") for n in range(1, 6)}

@@ -9,7 +9,7 @@ import pytest
 from docarray import DocList
 
 from executors.answer_finalizer.executor import AnswerFinalizer
-from executors.answer_finalizer.writing import whole_sentences
+from executors.answer_finalizer.writing.model import whole_sentences
 from schemas.answering import ComposeRequest, Draft
 from schemas.errors import ModelRejected, ModelUnavailable
 from schemas.knowledge import Evidence, Knowledge

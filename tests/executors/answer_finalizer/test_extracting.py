@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from executors.answer_finalizer.extracting import MAX_PIECES, extract
-from executors.answer_finalizer.pieces import pieces
+from executors.answer_finalizer.markdown.pieces import pieces
+from executors.answer_finalizer.writing.extracting import MAX_PIECES, extract
 from schemas.knowledge import Evidence
 
 SCALING = """# Scaling the stages

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from executors.answer_finalizer.abstaining import NO_ANSWER
 from executors.answer_finalizer.executor import AnswerFinalizer
 from executors.answer_finalizer.finalizing import finished
-from executors.answer_finalizer.repair import repair
+from executors.answer_finalizer.markdown.repair import repair
 from providers.support import check, statements
 from schemas.answering import ComposeRequest, FinalizeChunk, FinalizeRequest
 from schemas.knowledge import Evidence, Knowledge

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.answer_finalizer.citing import Resolved
-from executors.answer_finalizer.quoting import references
-from executors.answer_finalizer.sources import KnownUrls
+from executors.answer_finalizer.citations.citing import Resolved
+from executors.answer_finalizer.citations.quoting import references
+from executors.answer_finalizer.citations.sources import KnownUrls
 from schemas.knowledge import Evidence
 from schemas.research import Reference
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from executors.answer_finalizer.removing import removals
-from executors.answer_finalizer.rewriting import rewrite
+from executors.answer_finalizer.markdown.removing import removals
+from executors.answer_finalizer.markdown.rewriting import rewrite
 from providers.support import statements
 
 _RENDERER = MarkdownIt("commonmark").enable("table")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from executors.answer_finalizer.rendering import render_markdown
+from executors.answer_finalizer.markdown.rendering import render_markdown
 from schemas.research import Reference
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from executors.answer_finalizer.repair import repair
+from executors.answer_finalizer.markdown.repair import repair
 
 _RENDERER = MarkdownIt("commonmark").enable("table")
 

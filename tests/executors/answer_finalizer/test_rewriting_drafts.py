@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from docarray import DocList
 
+from executors.answer_finalizer.citations.repeating import without_repetitions
 from executors.answer_finalizer.executor import AnswerFinalizer
-from executors.answer_finalizer.headings import lowered, without_first_heading
-from executors.answer_finalizer.repeating import without_repetitions
+from executors.answer_finalizer.markdown.headings import lowered, without_first_heading
 from schemas.answering import Draft, ReducePart, ReduceRequest, ReviseRequest
 from schemas.errors import InvalidRequest
 from schemas.knowledge import Evidence, Knowledge

@@ -16,9 +16,9 @@ from executors.controller.research import Research
 from executors.controller.run import replay
 from executors.controller.state import digest
 from providers.journal import SQLiteJournal, StoredEvent
-from schemas.errors import InvalidRequest, RunNotFound
+from schemas.errors import InvalidRequest
 from schemas.planning import DecideRequest, Decision, Rewriting
-from schemas.reading import Page
+from schemas.reading import Attachment, Page
 from schemas.reporting import OutlineApproval
 from schemas.research import RunSummary
 from schemas.search import SearchQuery
@@ -30,9 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {"answer": {}, "waiting": {"mode": "report", 
 async def killed(folder: Path, whole: list[StoredEvent], *, background: bool = False) -> SQLiteJournal:
     """A journal with these events, of a run whose process died before it could say how it ended."""
     journal = SQLiteJournal(folder / "killed.db")
-    await journal.create(RunSummary(run_id="r1", state="interrupted", background=background))
-    for entry in whole:
-        await journal.append("r1", entry)
+    await journal.restore(RunSummary(run_id="r1", state="interrupted", background=background), "", whole, [], {})
     return journal
 
 
@@ -73,17 +71,6 @@ async def test_cancelling_such_a_run_leaves_it_as_it_ended(runner: Runner, tmp_p
     await journal.close()
 
 
-async def test_a_run_that_never_began_is_none(runner: Runner, tmp_path: Path) -> None:
-    journal = await killed(tmp_path, [])
-    research = Research(ScriptedStages(), journal, runner.settings)
-    for going_on in (research.resume("r1"), research.approve(OutlineApproval(run_id="r1"))):
-        with pytest.raises(RunNotFound, match="before it began"):
-            await collect(going_on)
-    with pytest.raises(RunNotFound, match="before it began"):
-        await research.cancel("r1")
-    await journal.close()
-
-
 async def test_a_write_that_fails_does_not_keep_a_run_under_way(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     await runner.run(ScriptedStages(), mode="report", plan_first=True)
     research = Research(ScriptedStages(), runner.journal, runner.settings)
@@ -119,27 +106,29 @@ async def test_a_team_goes_on_from_every_event_of_every_of_its_runs(runner: Runn
     """Whatever was written last, by the run or by one of its researchers: the same answer, and every page counted once."""
     written: list[tuple[str, StoredEvent]] = []
     pages: list[tuple[str, Page]] = []
-    append, save_page = runner.journal.append, runner.journal.save_page
+    create, append, save_page = runner.journal.create, runner.journal.append, runner.journal.save_page
 
-    async def noting(run_id: str, stored: StoredEvent) -> None:
-        await append(run_id, stored)
+    async def beginning(summary: RunSummary, first: StoredEvent, attachments: dict[str, Attachment]) -> None:
+        await create(summary, first, attachments)
+        written.append((summary.run_id, first))
+
+    async def noting(run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:
+        await append(run_id, stored, summary)
         written.append((run_id, stored))
 
     async def keeping(run_id: str, read: Page) -> None:
         await save_page(run_id, read)
         pages.append((run_id, read))
 
-    runner.journal.append, runner.journal.save_page = noting, keeping  # type: ignore[method-assign]
+    runner.journal.create, runner.journal.append, runner.journal.save_page = beginning, noting, keeping  # type: ignore[method-assign]
     _, whole = await runner.run(team(), team_size=2)
     assert whole is not None and {run_id for run_id, _ in written} == {"r1", "r1-1", "r1-2"}
     for length in range(1, len(written)):
         journal = SQLiteJournal(tmp_path / f"{length}.db")
         for run_id in dict.fromkeys(run_id for run_id, _ in written[:length]):
-            await journal.create(RunSummary(run_id=run_id, state="interrupted", parent=parent_of(run_id)))
-        for run_id, entry in written[:length]:
-            await journal.append(run_id, entry)
-        for run_id, read in pages:
-            await journal.save_page(run_id, read)
+            summary = RunSummary(run_id=run_id, state="interrupted", parent=parent_of(run_id))
+            entries = [entry for of, entry in written[:length] if of == run_id]
+            await journal.restore(summary, "", entries, {read.page_id: read for of, read in pages if of == run_id}.values(), {})
         ended = (await collect(Research(team(), journal, Settings(_env_file=None)).resume("r1")))[-1]
         assert ended.data["outcome"] == "finished", length
         assert ended.data["answer"]["text"] == whole.text and ended.data["answer"]["usage"]["pages"] == whole.usage.pages, length

@@ -268,9 +268,7 @@ async def test_a_report_can_be_resumed_from_every_event(runner: Runner, tmp_path
     final = (await runner.state()).answer
     for length in range(1, len(whole)):
         journal = SQLiteJournal(tmp_path / f"{length}.db")
-        await journal.create(RunSummary(run_id="r1", state="interrupted"))
-        for entry in whole[:length]:
-            await journal.append("r1", entry)
+        await journal.restore(RunSummary(run_id="r1", state="interrupted"), "", whole[:length], [], {})
         scripted = stages(rewrite=[KEYWORDS])
         ended = (await collect(Research(scripted, journal, runner.settings).resume("r1")))[-1]
         assert ended.data["outcome"] == "finished" and ended.data["answer"]["text"] == final.text, length

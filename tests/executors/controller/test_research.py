@@ -397,9 +397,7 @@ async def test_a_run_can_be_resumed_from_every_event(runner: Runner, tmp_path: P
     final = (await runner.state()).answer
     for length in range(1, len(whole)):
         journal = SQLiteJournal(tmp_path / f"{length}.db")
-        await journal.create(RunSummary(run_id="r1", state="interrupted"))
-        for entry in whole[:length]:
-            await journal.append("r1", entry)
+        await journal.restore(RunSummary(run_id="r1", state="interrupted"), "", whole[:length], [], {})
         decided = sum(entry.event.type == "decided" for entry in whole[:length])
         stages = ScriptedStages(decide=decisions[decided:])
         events = await collect(Research(stages, journal, runner.settings).resume("r1"))

@@ -14,7 +14,7 @@ from providers.llm.prompts import load_prompts
 from schemas.answering import StructuredAnswer, StructureRequest
 from schemas.errors import ConfigurationError, InvalidRequest
 
-_PROMPT = load_prompts(Path(__file__).parent / "prompts")["structure"]
+_PROMPT = load_prompts(Path(__file__).parents[1] / "prompts")["structure"]
 
 
 async def structure(request: StructureRequest, model: ChatModel | None) -> StructuredAnswer:

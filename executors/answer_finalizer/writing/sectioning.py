@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from executors.answer_finalizer.blocks import Blocks
-from executors.answer_finalizer.extracting import extract
-from executors.answer_finalizer.headings import lowered, without_first_heading
-from executors.answer_finalizer.passages import fitted, other_turns
-from executors.answer_finalizer.removing import removals
-from executors.answer_finalizer.rendering import escaped
-from executors.answer_finalizer.repeating import without_repetitions
-from executors.answer_finalizer.rewriting import rewrite
-from executors.answer_finalizer.sources import evidence_by_id
-from executors.answer_finalizer.writing import Written, write
+from executors.answer_finalizer.citations.repeating import without_repetitions
+from executors.answer_finalizer.citations.sources import evidence_by_id
+from executors.answer_finalizer.markdown.blocks import Blocks
+from executors.answer_finalizer.markdown.headings import lowered, without_first_heading
+from executors.answer_finalizer.markdown.removing import removals
+from executors.answer_finalizer.markdown.rendering import escaped
+from executors.answer_finalizer.markdown.rewriting import rewrite
+from executors.answer_finalizer.writing.extracting import extract
+from executors.answer_finalizer.writing.model import Written, write
+from executors.answer_finalizer.writing.passages import fitted, other_turns
 from providers.citations import cited_ids
 from providers.llm.base import ChatModel
 from providers.llm.prompts import load_prompts
@@ -25,7 +25,7 @@ from schemas.knowledge import Evidence
 from schemas.reporting import SectionRequest
 from schemas.settings import Settings
 
-_PROMPT = load_prompts(Path(__file__).parent / "prompts")["section"]
+_PROMPT = load_prompts(Path(__file__).parents[1] / "prompts")["section"]
 
 
 async def section(request: SectionRequest, model: ChatModel | None, settings: Settings) -> Draft:

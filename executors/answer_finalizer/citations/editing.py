@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import regex
 
-from executors.answer_finalizer.prose import Leaf, Span, definitions, spans
-from executors.answer_finalizer.sources import bare_urls
+from executors.answer_finalizer.citations.sources import bare_urls
+from executors.answer_finalizer.markdown.prose import Leaf, Span, definitions, spans
 from providers.citations import IDS, MARKER, expand
 from schemas.knowledge import Evidence
 

@@ -8,7 +8,7 @@ import regex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from executors.answer_finalizer.repair.containers import continuation
+from executors.answer_finalizer.markdown.repair.containers import continuation
 
 _PARSER = MarkdownIt("commonmark").disable(["html_block", "reference"])
 _PARSER.core.ruler.enableOnly(["normalize", "block"])

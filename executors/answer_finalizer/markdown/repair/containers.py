@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executors.answer_finalizer.prose import Leaf
+from executors.answer_finalizer.markdown.prose import Leaf
 
 
 def continuation(line: str) -> str:

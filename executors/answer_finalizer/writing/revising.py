@@ -7,11 +7,11 @@ from pathlib import Path
 
 import regex
 
-from executors.answer_finalizer.editing import citations_in
-from executors.answer_finalizer.passages import fitted, other_turns
-from executors.answer_finalizer.prose import leaves
-from executors.answer_finalizer.sources import evidence_by_id
-from executors.answer_finalizer.writing import Written, write
+from executors.answer_finalizer.citations.editing import citations_in
+from executors.answer_finalizer.citations.sources import evidence_by_id
+from executors.answer_finalizer.markdown.prose import leaves
+from executors.answer_finalizer.writing.model import Written, write
+from executors.answer_finalizer.writing.passages import fitted, other_turns
 from providers.citations import cited_ids
 from providers.lexical import language_of
 from providers.llm.base import ChatModel
@@ -21,7 +21,7 @@ from schemas.errors import BudgetExceeded
 from schemas.knowledge import Evidence
 from schemas.settings import Settings
 
-_PROMPT = load_prompts(Path(__file__).parent / "prompts")["revise"]
+_PROMPT = load_prompts(Path(__file__).parents[1] / "prompts")["revise"]
 _AT_FAULT = ("unsupported", "contradicted", "partly")
 # Shares of the words that a polished text may have, unless the asker speaks of length.
 _SHORTEST = 0.6

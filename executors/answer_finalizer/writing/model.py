@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import regex
 
-from executors.answer_finalizer.blocks import Blocks
-from executors.answer_finalizer.prose import leaves, spans
-from executors.answer_finalizer.repair import repair
+from executors.answer_finalizer.markdown.blocks import Blocks
+from executors.answer_finalizer.markdown.prose import leaves, spans
+from executors.answer_finalizer.markdown.repair import repair
 from providers.citations import MARKER
 from providers.lexical import sentences
 from providers.llm.base import ChatModel, Prompt

@@ -6,9 +6,9 @@ from collections.abc import Container, Mapping, Sequence
 
 import regex
 
-from executors.answer_finalizer.editing import addresses_in
-from executors.answer_finalizer.prose import leaves, spans
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.citations.editing import addresses_in
+from executors.answer_finalizer.markdown.prose import leaves, spans
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 from schemas.knowledge import Evidence
 from schemas.support import Statement
 

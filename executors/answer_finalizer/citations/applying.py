@@ -9,14 +9,14 @@ from functools import cached_property
 
 import regex
 
-from executors.answer_finalizer.blocks import Blocks
-from executors.answer_finalizer.editing import Edit, citations_in
-from executors.answer_finalizer.notices import Notices
-from executors.answer_finalizer.prose import leaves
-from executors.answer_finalizer.removing import only_cites, removals
-from executors.answer_finalizer.rendering import escaped
-from executors.answer_finalizer.rewriting import Replacement, Rewritten
-from executors.answer_finalizer.verdicts import moved
+from executors.answer_finalizer.citations.editing import Edit, citations_in
+from executors.answer_finalizer.citations.notices import Notices
+from executors.answer_finalizer.citations.verdicts import moved
+from executors.answer_finalizer.markdown.blocks import Blocks
+from executors.answer_finalizer.markdown.prose import leaves
+from executors.answer_finalizer.markdown.removing import only_cites, removals
+from executors.answer_finalizer.markdown.rendering import escaped
+from executors.answer_finalizer.markdown.rewriting import Replacement, Rewritten
 from providers.citations import cited_ids
 from providers.lexical import sentences
 from providers.support import judge

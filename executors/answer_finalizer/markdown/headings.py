@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executors.answer_finalizer.blocks import Blocks
+from executors.answer_finalizer.markdown.blocks import Blocks
 
 
 def lowered(text: str, level: int) -> str:

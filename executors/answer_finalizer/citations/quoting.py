@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from docarray import DocList
 
-from executors.answer_finalizer.citing import Mark
-from executors.answer_finalizer.pieces import Piece, pieces
+from executors.answer_finalizer.citations.citing import Mark
+from executors.answer_finalizer.markdown.pieces import Piece, pieces
 from providers.lexical import coverage, language_of, sentences, similarity
 from schemas.knowledge import Evidence
 from schemas.research import Reference

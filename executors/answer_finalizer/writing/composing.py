@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from executors.answer_finalizer.extracting import extract
-from executors.answer_finalizer.passages import findings, fitted, other_turns
-from executors.answer_finalizer.sources import evidence_by_id
-from executors.answer_finalizer.writing import Written, write
+from executors.answer_finalizer.citations.sources import evidence_by_id
+from executors.answer_finalizer.writing.extracting import extract
+from executors.answer_finalizer.writing.model import Written, write
+from executors.answer_finalizer.writing.passages import findings, fitted, other_turns
 from providers.citations import cited_ids
 from providers.llm.base import ChatModel
 from providers.llm.prompts import load_prompts
@@ -16,7 +16,7 @@ from schemas.answering import ComposeRequest, Draft
 from schemas.errors import BudgetExceeded, ModelOutputInvalid
 from schemas.settings import Settings
 
-_PROMPT = load_prompts(Path(__file__).parent / "prompts")["compose"]
+_PROMPT = load_prompts(Path(__file__).parents[1] / "prompts")["compose"]
 
 _logger = logging.getLogger(__name__)
 

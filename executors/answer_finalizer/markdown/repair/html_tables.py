@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import regex
 
-from executors.answer_finalizer.prose import Leaf, leaves, spans
-from executors.answer_finalizer.repair.containers import prefix
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.markdown.prose import Leaf, leaves, spans
+from executors.answer_finalizer.markdown.repair.containers import prefix
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 
 # What a table may span and hold; a larger one stays as it was written.
 _MAX_SPAN = 100

@@ -9,10 +9,10 @@ from operator import itemgetter
 
 import regex
 
-from executors.answer_finalizer.blocks import Block, Blocks
-from executors.answer_finalizer.pieces import leads_in
-from executors.answer_finalizer.prose import Leaf, emphasis, leaves, spans
-from executors.answer_finalizer.rewriting import Replacement, Span
+from executors.answer_finalizer.markdown.blocks import Block, Blocks
+from executors.answer_finalizer.markdown.pieces import leads_in
+from executors.answer_finalizer.markdown.prose import Leaf, emphasis, leaves, spans
+from executors.answer_finalizer.markdown.rewriting import Replacement, Span
 from providers.citations import MARKER
 from providers.lexical import sentences
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import regex
 
-from executors.answer_finalizer.prose import leaves, spans
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.markdown.prose import leaves, spans
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 
 _FITS = regex.compile(r"https?://[^\s<>\\`|]+", regex.IGNORECASE)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from executors.answer_finalizer.editing import Edit, edits_of
-from executors.answer_finalizer.prose import leaves
-from executors.answer_finalizer.rewriting import Replacement, Rewritten, Span
+from executors.answer_finalizer.citations.editing import Edit, edits_of
+from executors.answer_finalizer.markdown.prose import leaves
+from executors.answer_finalizer.markdown.rewriting import Replacement, Rewritten, Span
 from schemas.knowledge import Evidence
 
 

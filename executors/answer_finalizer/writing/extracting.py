@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import regex
 
-from executors.answer_finalizer.pieces import Piece, is_balanced, is_question, leads_in, pieces
+from executors.answer_finalizer.markdown.pieces import Piece, is_balanced, is_question, leads_in, pieces
 from providers.lexical import content_terms, coverage, language_of, relevance, similarity, terms
 from schemas.knowledge import Evidence
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import regex
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar
 
-from executors.answer_finalizer.prose import Leaf, emphasis, leaves, spans
-from executors.answer_finalizer.repair.containers import is_table
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.markdown.prose import Leaf, emphasis, leaves, spans
+from executors.answer_finalizer.markdown.repair.containers import is_table
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import regex
 
-from executors.answer_finalizer.prose import Leaf, leaves, spans
-from executors.answer_finalizer.repair.containers import is_table, prefix
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.markdown.prose import Leaf, leaves, spans
+from executors.answer_finalizer.markdown.repair.containers import is_table, prefix
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 
 _TAG = regex.compile(r"</?(br|hr|center)(?=[\s/>])", regex.IGNORECASE)
 _ANY = regex.compile(r"</?(?:br|hr|center)(?=[\s/>])[^>]*>", regex.IGNORECASE)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from executors.answer_finalizer.repair.emphasis import with_closed_emphasis
-from executors.answer_finalizer.repair.fences import unwrapped, with_closed_fences
-from executors.answer_finalizer.repair.html_tables import with_markdown_tables
-from executors.answer_finalizer.repair.links import with_plain_links
-from executors.answer_finalizer.repair.lists import with_real_lists
-from executors.answer_finalizer.repair.tags import without_layout_tags
+from executors.answer_finalizer.markdown.repair.emphasis import with_closed_emphasis
+from executors.answer_finalizer.markdown.repair.fences import unwrapped, with_closed_fences
+from executors.answer_finalizer.markdown.repair.html_tables import with_markdown_tables
+from executors.answer_finalizer.markdown.repair.links import with_plain_links
+from executors.answer_finalizer.markdown.repair.lists import with_real_lists
+from executors.answer_finalizer.markdown.repair.tags import without_layout_tags
 
 # Of a text in which repairs keep undoing each other, nothing is repaired.
 _MAX_ROUNDS = 12

@@ -5,9 +5,9 @@ from __future__ import annotations
 import regex
 from markdown_it import MarkdownIt
 
-from executors.answer_finalizer.prose import Leaf, leaves
-from executors.answer_finalizer.repair.containers import is_table
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.markdown.prose import Leaf, leaves
+from executors.answer_finalizer.markdown.repair.containers import is_table
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 
 _PARSER = MarkdownIt("commonmark").disable(["html_block", "reference"])
 _PARSER.core.ruler.enableOnly(["normalize", "block"])

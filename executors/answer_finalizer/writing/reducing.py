@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from executors.answer_finalizer.headings import lowered
-from executors.answer_finalizer.passages import fitted, other_turns
-from executors.answer_finalizer.rendering import escaped
-from executors.answer_finalizer.repair import repair
-from executors.answer_finalizer.repeating import numbers, without_repetitions
-from executors.answer_finalizer.sources import evidence_by_id
-from executors.answer_finalizer.writing import Written, write
+from executors.answer_finalizer.citations.repeating import numbers, without_repetitions
+from executors.answer_finalizer.citations.sources import evidence_by_id
+from executors.answer_finalizer.markdown.headings import lowered
+from executors.answer_finalizer.markdown.rendering import escaped
+from executors.answer_finalizer.markdown.repair import repair
+from executors.answer_finalizer.writing.model import Written, write
+from executors.answer_finalizer.writing.passages import fitted, other_turns
 from providers.citations import cited_ids
 from providers.llm.base import ChatModel
 from providers.llm.prompts import load_prompts
@@ -21,7 +21,7 @@ from schemas.errors import BudgetExceeded
 from schemas.knowledge import Evidence
 from schemas.settings import Settings
 
-_PROMPT = load_prompts(Path(__file__).parent / "prompts")["reduce"]
+_PROMPT = load_prompts(Path(__file__).parents[1] / "prompts")["reduce"]
 
 
 async def reduce(request: ReduceRequest, model: ChatModel | None, settings: Settings) -> Draft:

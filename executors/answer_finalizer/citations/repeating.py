@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import regex
 
-from executors.answer_finalizer.applying import cite
-from executors.answer_finalizer.removing import removals
-from executors.answer_finalizer.rewriting import Replacement, rewrite
+from executors.answer_finalizer.citations.applying import cite
+from executors.answer_finalizer.markdown.removing import removals
+from executors.answer_finalizer.markdown.rewriting import Replacement, rewrite
 from providers.lexical import language_of, similarity
 from providers.support import StatementSpan, statements
 from schemas.knowledge import Evidence
