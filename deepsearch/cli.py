@@ -46,6 +46,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+export_app = typer.Typer(no_args_is_help=True)
+app.add_typer(export_app, name="export", help="Write an answer as a document, or the Flow for Docker Compose.")
+
 # Some releases of typer carry a click of their own, so the class is found through one that typer itself exports.
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
@@ -443,15 +446,26 @@ def serve(flow: Annotated[Path | None, typer.Option(help="Flow to serve instead 
     return serve_flow(load_settings(), flow)
 
 
-@app.command()
-def compose(
+@export_app.command("compose")
+def export_compose(
     output: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")] = Path("docker-compose.yml"),
     flow: Annotated[Path | None, typer.Option(help="Flow to write it for instead of the built-in one.", show_default=False)] = None,
 ) -> None:
     """Write the Flow for Docker Compose: the gateway and every stage as a container of its own."""
-    from deepsearch.compose import write_compose_file
+    from deepsearch.deploying.compose import write_compose_file
 
     write_compose_file(output, flow)
+
+
+@export_app.command("kubernetes")
+def export_kubernetes(
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder whose `base` is written.")] = Path("k8s"),
+    flow: Annotated[Path | None, typer.Option(help="Flow to write it for instead of the built-in one.", show_default=False)] = None,
+) -> None:
+    """Write the Flow for Kubernetes: a Kustomize base with the gateway and every stage."""
+    from deepsearch.deploying.kubernetes import write_kubernetes_files
+
+    write_kubernetes_files(output, flow)
 
 
 @app.command()
@@ -516,8 +530,8 @@ def replay(run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run
     return 0 if write_replay(Terminal(sys.stdout), *_kept(run)) else 1
 
 
-@app.command()
-def export(
+@export_app.command("answer")
+def export_answer(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: .md, .html, .txt, .pdf or .docx.", show_default=False)],
     host: Annotated[str | None, typer.Option(help="Of a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,

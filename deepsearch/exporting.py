@@ -48,7 +48,7 @@ async def write(answer: ResearchAnswer, file: Path, calls: FlowCalls | None) -> 
     try:
         await asyncio.to_thread(file.write_bytes, base64.b64decode(made.content))
     except OSError as error:
-        kept = f"; the answer is kept: deepsearch export {answer.run_id} FILE" if answer.run_id else ""
+        kept = f"; the answer is kept: deepsearch export answer {answer.run_id} FILE" if answer.run_id else ""
         raise InvalidRequest(f"{file}: {error.strerror or error}{kept}", field="output") from error
 
 

@@ -4,6 +4,8 @@ DeepSearchError
 ├── InvalidRequest           the caller's request cannot be served as it stands; names the field
 │   ├── RunNotFound          no run has that id
 │   ├── Cancelled            the run was stopped by its owner before there was an answer
+│   ├── NotWaiting           the run has no outline that waits for approval
+│   ├── RunUnderWay          the run has an owner that works on it
 │   ├── TooLarge             the request has more bytes than are taken
 │   └── TooSlow              the request did not arrive in time
 ├── ConfigurationError       a setting is missing or wrong; names the setting
@@ -32,6 +34,7 @@ DeepSearchError
 │   └── Overloaded           as many runs are under way and waiting as are taken
 │       └── ClientLeft       nobody waits any more
 ├── JournalError             the journal cannot be read or written
+│   └── RunLost              the run belongs to another process by now
 └── CacheError               the cache cannot be read or written
 
 An error carries the usage that was spent before it happened, so that a failure is never free of charge by accident.
@@ -91,6 +94,12 @@ class NotWaiting(InvalidRequest):
     """A run has no outline that waits for approval."""
 
     code, http_status, grpc_status, exit_code = "not_waiting", 409, "FAILED_PRECONDITION", 1
+
+
+class RunUnderWay(InvalidRequest):
+    """A run has an owner that works on it: one process at a time goes on with a run, cancels or forgets it."""
+
+    code, http_status, grpc_status, exit_code = "run_under_way", 409, "FAILED_PRECONDITION", 1
 
 
 class TooLarge(InvalidRequest):
@@ -258,7 +267,13 @@ class ClientLeft(Overloaded):
 class JournalError(DeepSearchError):
     """The journal of runs cannot be read or written."""
 
-    code = "journal"
+    code, http_status, grpc_status = "journal", 503, "UNAVAILABLE"
+
+
+class RunLost(JournalError):
+    """A run belongs to another process by now, because its lease ran out; whoever follows the run goes on at the journal."""
+
+    code = "run_lost"
 
 
 class CacheError(DeepSearchError):

@@ -125,7 +125,10 @@ class Settings(BaseSettings):
         "off",
         description="What is remembered of the outside (search results, pages, embeddings, model turns): `read-write` uses and keeps it, `record` asks anew and keeps it, `replay` uses nothing else.",
     )
-    deepsearch_cache_url: Optional[str] = Field(None, description="Where it is kept, sqlite:///PATH; unset: cache.db in DEEPSEARCH_HOME.")
+    deepsearch_cache_url: Optional[SecretStr] = Field(
+        None,
+        description="Where it is kept: sqlite:///PATH, or redis://HOST:PORT/0 for all processes of a cluster; unset: cache.db in DEEPSEARCH_HOME.",
+    )
     deepsearch_cache_mb: int = Field(
         1_024, ge=1, description="Largest size of the cache, in megabytes; what was not used for longest goes first."
     )
@@ -138,7 +141,20 @@ class Settings(BaseSettings):
     deepsearch_home: Path = Field(
         default_factory=lambda: user_data_path("deepsearch"), description="Where indexes and the journal are kept."
     )
-    deepsearch_state_url: Optional[str] = Field(None, description="Journal of runs, sqlite:///PATH; unset: runs.db in DEEPSEARCH_HOME.")
+    deepsearch_corpus_url: Optional[SecretStr] = Field(
+        None,
+        description="Index of the documents for all processes of a cluster: postgresql://USER:PASSWORD@HOST/DATABASE; unset: files in DEEPSEARCH_HOME.",
+    )
+    deepsearch_state_url: Optional[SecretStr] = Field(
+        None,
+        description="Journal of runs: sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or redis://HOST:PORT/0; unset: runs.db in DEEPSEARCH_HOME.",
+    )
+    deepsearch_lease_seconds: float = Field(
+        10.0, ge=1, le=600, description="Time without a sign of life from a run's controller after which another goes on with the run."
+    )
+    deepsearch_keep_days: Optional[float] = Field(
+        None, gt=0, description="Days after which a run that has ended is deleted with its pages; unset: runs are kept until they are deleted."
+    )
 
     # -- run defaults --------------------------------------------------------------------------------------------------
     deepsearch_budget_seconds: float = Field(600.0, ge=1, description="Time limit of a run that names none.")
@@ -202,6 +218,23 @@ class Settings(BaseSettings):
     evaluator_address: Optional[str] = Field(None, description="The same for the evaluator.")
     answer_finalizer_address: Optional[str] = Field(None, description="The same for the answer finalizer.")
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its calls finish.")
+    leaving_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long a stopping process still takes calls after it has told that it is not ready; in a cluster, as long as that news travels.",
+    )
+
+    # -- telemetry -----------------------------------------------------------------------------------------------------
+    deepsearch_log_format: Literal["text", "json"] = Field(
+        "text", description="`json`: one object a line, with the ids of run and trace where there is one."
+    )
+    deepsearch_stage_metrics: bool = Field(
+        False, description="Serve Prometheus metrics of every stage at /metrics, on its port plus 1000; those of the gateway are on its HTTP port."
+    )
+    otel_exporter_otlp_endpoint: Optional[str] = Field(
+        None, description="OpenTelemetry collector that traces are sent to, such as http://localhost:4317 (gRPC). Unset: none are made."
+    )
 
     # -- sandbox -------------------------------------------------------------------------------------------------------
     sandbox_seconds: float = Field(5.0, gt=0, le=60, description="Longest a generated program may run.")
@@ -210,12 +243,12 @@ class Settings(BaseSettings):
     @property
     def state_url(self) -> str:
         """URL of the journal, default applied."""
-        return self.deepsearch_state_url or f"sqlite:///{self.deepsearch_home / 'runs.db'}"
+        return _secret(self.deepsearch_state_url) or f"sqlite:///{self.deepsearch_home / 'runs.db'}"
 
     @property
     def cache_url(self) -> str:
         """URL of the cache, default applied."""
-        return self.deepsearch_cache_url or f"sqlite:///{self.deepsearch_home / 'cache.db'}"
+        return _secret(self.deepsearch_cache_url) or f"sqlite:///{self.deepsearch_home / 'cache.db'}"
 
     def stage_address(self, stage: str) -> str:
         """Where the controller finds a stage: a comma-separated list of host:port, or a gRPC target such as `dns:///name:port`.
@@ -227,6 +260,10 @@ class Settings(BaseSettings):
             return configured
         ports = self.deepsearch_page_reader_ports.split(",") if stage == "page_reader" else [str(getattr(self, f"deepsearch_{stage}_port"))]
         return ",".join(f"127.0.0.1:{port.strip()}" for port in ports)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from executors.controller.research import Research
 from executors.controller.stages import Stages
 from providers.journal.base import Journal
-from schemas.errors import DeepSearchError, InvalidRequest
+from schemas.errors import DeepSearchError, RunUnderWay
 from schemas.events import ResearchEvent
 from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest, RunSummary
@@ -57,7 +57,7 @@ class Jobs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _recover(self) -> None:
-        left = [run for run in await self._journal.runs(_MOST_RECOVERED) if run.background and run.state == "interrupted"]
+        left = await self._journal.unfinished(_MOST_RECOVERED)
         if not left:
             return
         while not await self._stages.ready():  # noqa: ASYNC110  (nothing tells when a stage appears)
@@ -78,7 +78,7 @@ async def _finish(events: AsyncGenerator[ResearchEvent, None]) -> None:
         async with aclosing(events):
             async for _ in events:
                 pass
-    except InvalidRequest:
+    except RunUnderWay:
         return  # another process was quicker to go on with it
     except DeepSearchError:
         logger.exception("a job stopped")

@@ -26,7 +26,7 @@ from providers.journal.base import Journal, StoredEvent
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk, FinalizeRequest
-from schemas.errors import DeepSearchError, InvalidRequest, NotWaiting, RunNotFound, StageUnavailable
+from schemas.errors import DeepSearchError, InvalidRequest, NotWaiting, RunNotFound, RunUnderWay, StageUnavailable
 from schemas.events import Effect, JournalEvent, ResearchEvent
 from schemas.planning import CodeResult, DescribeRequest
 from schemas.reading import Page, ReadRequest, ReadResponse
@@ -64,11 +64,8 @@ class Research:
         limits, now = limits_of(request, self._settings), time.time()
         started = ev.RunStarted(request=request, limits=limits, background=background, parent=parent)
         state = begin(started, now)
-        await self._journal.create(_summary(state))
-        for url, file in files.items():
-            await self._journal.save_attachment(request.run_id, url, file)
         first = StoredEvent(1, now, started)
-        await self._journal.append(request.run_id, first)
+        await self._journal.create(_summary(state), first, files)
         async with aclosing(self._drive(state, first)) as events:
             async for event in events:
                 yield event
@@ -76,7 +73,7 @@ class Research:
     async def resume(self, run_id: str) -> AsyncGenerator[ResearchEvent, None]:
         """Go on with an interrupted run; of one that has ended, only the end is streamed.
 
-        Raises `RunNotFound`, or `InvalidRequest` when the run is under way.
+        Raises `RunNotFound`, or `RunUnderWay`.
         """
         state = await self._replayed(run_id)
         if state.outcome != "running" or state.waiting:
@@ -103,7 +100,7 @@ class Research:
     async def _go_on(self, state: RunState, cause: ev.RunResumed | ev.OutlineApproved) -> AsyncGenerator[ResearchEvent, None]:
         run_id = state.request.run_id
         if run_id in self._active:
-            raise InvalidRequest(f"run {run_id} is under way", field="run_id")
+            raise RunUnderWay(f"run {run_id} is under way", field="run_id")
         await self._journal.claim(run_id)
         resumed = self._next(state, cause)
         try:
@@ -116,10 +113,7 @@ class Research:
                 yield event
 
     async def _replayed(self, run_id: str) -> RunState:
-        events = await self._journal.events(run_id)
-        if not events:
-            raise RunNotFound(f"run {run_id} was interrupted before it began: ask again", field="run_id")
-        return replay(events)
+        return replay(await self._journal.events(run_id))
 
     async def _settle(self, state: RunState) -> None:
         """Say of a run that it has ended, or waits, where its process died before it could."""
@@ -253,10 +247,8 @@ class Research:
         return StoredEvent(state.sequence + 1, time.time(), event)
 
     async def _record(self, state: RunState, stored: StoredEvent) -> RunState:
-        await self._journal.append(state.request.run_id, stored)
         after = apply(state, stored)
-        if after.total_step != state.total_step:
-            await self._journal.update(_summary(after))
+        await self._journal.append(state.request.run_id, stored, _summary(after) if after.total_step != state.total_step else None)
         return after
 
     async def _perform(self, run_id: str, effect: Effect, request: BaseDoc, happened: asyncio.Queue[_Happening]) -> None:

@@ -18,4 +18,4 @@ def create_journal(settings: Settings) -> Journal:
     if scheme != "sqlite" or not path.strip("/"):
         raise ConfigurationError("DEEPSEARCH_STATE_URL must look like sqlite:///path/to/runs.db", field="DEEPSEARCH_STATE_URL")
     # As in SQLAlchemy: three slashes for a relative path, four for an absolute one; a leading "/" that is one already stays.
-    return SQLiteJournal(Path(path.removeprefix("/")) if not path.startswith("//") else Path(path[1:]))
+    return SQLiteJournal(Path(path.removeprefix("/")) if not path.startswith("//") else Path(path[1:]), settings.deepsearch_lease_seconds)

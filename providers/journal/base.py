@@ -1,7 +1,13 @@
-"""The contract of a journal: the append-only events of every run, the pages that were read, and one line about each run."""
+"""The contract of a journal: the append-only events of every run, the pages that were read, and one line about each run.
+
+A run that is under way belongs to one process at a time. Ownership is a lease: its owner renews it while it works, and when the
+owner dies or loses the journal the lease runs out and any other process may claim the run. Whoever has lost a run cannot write
+to it any more, so no event is written twice and none by two owners.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from schemas.events import JournalEvent
@@ -19,35 +25,60 @@ class StoredEvent(NamedTuple):
     event: JournalEvent
 
 
-class Journal(Protocol):
-    """Keeps runs. What `append` and `save_page` have returned from survives the death of the process."""
+class Renewal(NamedTuple):
+    """What an owner learns when it renews its leases."""
 
-    async def create(self, summary: RunSummary) -> None:
-        """Register a new run. Raises `InvalidRequest` (field `run_id`) when the id is taken."""
+    lost: frozenset[str] = frozenset()
+    """Runs that belong to another process now, or that are gone."""
+    cancelled: frozenset[str] = frozenset()
+    """Runs whose cancellation somebody asked for."""
+
+
+class Journal(Protocol):
+    """Keeps runs. What a write has returned from survives the death of every process but the storage's own.
+
+    Every method raises `JournalError` when the storage cannot be used. A write that was cut short by a lost connection is made
+    again by the journal itself, without effect when it had been made already, for as long as `DEEPSEARCH_LEASE_SECONDS`.
+    """
+
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+        """Register a new run of ours, with its first event and the files that came with the question (by URL): all or nothing.
+
+        Raises `InvalidRequest` (field `run_id`) when the id is taken.
+        """
         ...
 
-    async def append(self, run_id: str, stored: StoredEvent) -> None:
-        """Append the next event. Raises `JournalError` when that sequence number is taken, which means another owner writes."""
+    async def append(self, run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:
+        """Append the next event of a run of ours and, when there is one, replace the line about it.
+
+        Raises `RunLost` when the run belongs to another process by now.
+        """
         ...
 
     async def save_page(self, run_id: str, page: Page) -> None:
         """Keep a page's text with the run. Saving the same page twice changes nothing."""
         ...
 
-    async def save_attachment(self, run_id: str, url: str, attachment: Attachment) -> None:
-        """Keep a file that came with the question."""
-        ...
-
-    async def attachment(self, run_id: str, url: str) -> Attachment:
-        """A file that came with the question. Raises `RunNotFound`."""
-        ...
-
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:
-        """Replace the line about a run of ours; `state_digest` is that of its final state, empty while it runs."""
+        """Replace the line about a run of ours; of another's it changes nothing. A state other than `running` gives the run up.
+
+        `state_digest` is that of its final state, empty while it has not ended.
+        """
         ...
 
     async def claim(self, run_id: str) -> None:
-        """Become the owner of an interrupted run. Raises `RunNotFound`, or `InvalidRequest` when it has an owner that lives."""
+        """Become the owner of a run that is not running, or whose owner is gone; of many who try at once, one does.
+
+        Raises `RunNotFound`, or `RunUnderWay` when it has an owner, who may be this process.
+        """
+        ...
+
+    async def renew(self, runs: Collection[str]) -> Renewal:
+        """Keep these runs of ours for another `DEEPSEARCH_LEASE_SECONDS`."""
+        ...
+
+    async def ask_to_cancel(self, run_id: str) -> None:
+        """Have the owner of a run learn, when it renews its lease, that the run is to be cancelled. Raises `RunNotFound`."""
         ...
 
     async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
@@ -55,7 +86,7 @@ class Journal(Protocol):
         ...
 
     async def summary(self, run_id: str) -> RunSummary:
-        """The line about a run; a running one whose process is gone is `interrupted`. Raises `RunNotFound`."""
+        """The line about a run; a running one whose owner is gone is `interrupted`. Raises `RunNotFound`."""
         ...
 
     async def state_digest(self, run_id: str) -> str:
@@ -66,8 +97,60 @@ class Journal(Protocol):
         """The newest runs, newest first; those that work for another run are left out."""
         ...
 
+    async def unfinished(self, limit: int) -> list[RunSummary]:
+        """Jobs (`background`, without a parent) that are interrupted, oldest first: whoever claims one goes on with it."""
+        ...
+
+    async def children(self, run_id: str) -> list[RunSummary]:
+        """The runs that work for this one, in the order of their ids' numbers."""
+        ...
+
     async def page(self, run_id: str, page_id: str) -> Page:
         """A page that was read in a run. Raises `RunNotFound`."""
+        ...
+
+    def pages(self, run_id: str) -> AsyncIterator[Page]:
+        """Every page that was read in a run, by page id."""
+        ...
+
+    async def attachment(self, run_id: str, url: str) -> Attachment:
+        """A file that came with the question. Raises `RunNotFound`."""
+        ...
+
+    async def attachments(self, run_id: str) -> dict[str, Attachment]:
+        """The files that came with the question, by URL."""
+        ...
+
+    async def restore(
+        self,
+        summary: RunSummary,
+        state_digest: str,
+        events: Collection[StoredEvent],
+        pages: Collection[Page],
+        attachments: Mapping[str, Attachment],
+    ) -> None:
+        """Keep a run that came from another journal, all or nothing; a running one is kept as `interrupted`.
+
+        Raises `InvalidRequest` (field `run_id`) when the id is taken.
+        """
+        ...
+
+    async def forget(self, run_id: str) -> None:
+        """Delete a run with everything that belongs to it, the runs that worked for it too.
+
+        Raises `RunNotFound`, or `RunUnderWay` when it or one of them has an owner.
+        """
+        ...
+
+    async def forget_before(self, time: float) -> int:
+        """Forget every run that has ended, or was interrupted, and was last written before `time` (seconds since the epoch).
+
+        Returns how many; runs that work for another one go with it and are not counted.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raise `JournalError` when the storage cannot be used now."""
         ...
 
     async def close(self) -> None:

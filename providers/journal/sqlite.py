@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from providers.journal.base import StoredEvent
-from schemas.errors import InvalidRequest, JournalError, RunNotFound
+from providers.journal.base import Renewal, StoredEvent
+from providers.journal.migrations import steps_from
+from providers.journal.owner import is_known_dead, this_process
+from schemas.errors import InvalidRequest, JournalError, RunLost, RunNotFound, RunUnderWay
 from schemas.events import JOURNAL_EVENT
 from schemas.reading import Attachment, Page
 from schemas.research import RunSummary
@@ -21,36 +22,19 @@ from schemas.research import RunSummary
 _LOCK_SECONDS = 1.0
 """Longest wait for another process that writes; writers hold the lock for less than a millisecond."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    run_id TEXT PRIMARY KEY, started_at REAL NOT NULL, updated_at REAL NOT NULL, owner TEXT NOT NULL,
-    summary TEXT NOT NULL, state_digest TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at DESC);
-CREATE TABLE IF NOT EXISTS events (
-    run_id TEXT NOT NULL, sequence INTEGER NOT NULL, time REAL NOT NULL, type TEXT NOT NULL, event TEXT NOT NULL,
-    PRIMARY KEY (run_id, sequence)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attachments (
-    run_id TEXT NOT NULL, url TEXT NOT NULL, attachment TEXT NOT NULL, PRIMARY KEY (run_id, url)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pages (
-    run_id TEXT NOT NULL, page_id TEXT NOT NULL, page TEXT NOT NULL, PRIMARY KEY (run_id, page_id)
-) WITHOUT ROWID;
-"""
-
 
 class SQLiteJournal:
     """A journal in a SQLite file in write-ahead mode: any number of processes may read while others write.
 
     Calls take well under a millisecond and are therefore made in the event loop itself; one that meets a lock waits for
-    at most a second. A commit survives the
-    death of the process; the last ones may be lost when the whole machine loses power.
+    at most a second. A commit survives the death of the process; the last ones may be lost when the whole machine loses power.
+    An owner on this machine whose process has ended is known to be gone at once, without waiting for its lease.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lease_seconds: float = 10.0) -> None:
         self._path = path
-        self._owner = _owner(os.getpid())
+        self._lease_seconds = lease_seconds
+        self._owner = this_process()
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
@@ -58,7 +42,7 @@ class SQLiteJournal:
             self._connection = _connected(path)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_SCHEMA)
+            _migrate(self._connection)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -67,46 +51,51 @@ class SQLiteJournal:
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"the journal {self._path} cannot be used ({error}): check DEEPSEARCH_STATE_URL") from error
 
-    async def create(self, summary: RunSummary) -> None:
-        """Register a new run. Raises `InvalidRequest` when the id is taken."""
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written inside is committed together, or nothing is."""
         with self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute(
-                    "INSERT INTO runs (run_id, started_at, updated_at, owner, summary) VALUES (?, ?, ?, ?, ?)",
-                    (summary.run_id, summary.started_at, time.time(), self._owner, summary.model_dump_json()),
-                )
-            except sqlite3.IntegrityError as error:
-                raise InvalidRequest(f"run_id {summary.run_id!r} is taken: choose another or none", field="run_id") from error
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
 
-    async def append(self, run_id: str, stored: StoredEvent) -> None:
-        """Append the next event. Raises `JournalError` when its sequence number is taken."""
-        with self._errors():
-            self._connection.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-                (run_id, stored.sequence, stored.time, stored.event.type, stored.event.model_dump_json()),
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+        """Register a new run of ours. Raises `InvalidRequest` when the id is taken."""
+        with self._transaction() as connection:
+            self._register(connection, summary, "", self._owner, time.time() + self._lease_seconds)
+            _write(connection, summary.run_id, [first], [], attachments)
+
+    def _register(self, connection: sqlite3.Connection, summary: RunSummary, state_digest: str, owner: str, lease_until: float) -> None:
+        try:
+            connection.execute(
+                "INSERT INTO runs (run_id, started_at, updated_at, owner, lease_until, summary, state_digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (summary.run_id, summary.started_at, time.time(), owner, lease_until, summary.model_dump_json(), state_digest),
             )
+        except sqlite3.IntegrityError as error:
+            raise InvalidRequest(f"run_id {summary.run_id!r} is taken: choose another or none", field="run_id") from error
+
+    async def append(self, run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:
+        """Append the next event of a run of ours. Raises `RunLost` when it belongs to another process."""
+        with self._transaction() as connection:
+            if not connection.execute("SELECT 1 FROM runs WHERE run_id = ? AND owner = ?", (run_id, self._owner)).fetchone():
+                raise RunLost(f"run {run_id} is continued by another process", field="run_id")
+            _write(connection, run_id, [stored], [], {})
+            if summary is not None:
+                connection.execute(
+                    "UPDATE runs SET summary = ?, updated_at = ? WHERE run_id = ?", (summary.model_dump_json(), time.time(), run_id)
+                )
 
     async def save_page(self, run_id: str, page: Page) -> None:
         """Keep a page's text with the run."""
         with self._errors():
             self._connection.execute("INSERT OR IGNORE INTO pages VALUES (?, ?, ?)", (run_id, page.page_id, page.model_dump_json()))
 
-    async def save_attachment(self, run_id: str, url: str, attachment: Attachment) -> None:
-        """Keep a file that came with the question."""
-        with self._errors():
-            self._connection.execute("INSERT OR IGNORE INTO attachments VALUES (?, ?, ?)", (run_id, url, attachment.model_dump_json()))
-
-    async def attachment(self, run_id: str, url: str) -> Attachment:
-        """A file that came with the question. Raises `RunNotFound`."""
-        query = "SELECT attachment FROM attachments WHERE run_id = ? AND url = ?"
-        with self._errors():
-            row = self._connection.execute(query, (run_id, url)).fetchone()
-        if row is None:
-            raise RunNotFound(f"no attachment {url!r} in run {run_id!r}", field="url")
-        return Attachment.model_validate_json(row[0])
-
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:
-        """Replace the line about a run."""
+        """Replace the line about a run of ours."""
         with self._errors():
             self._connection.execute(
                 "UPDATE runs SET summary = ?, updated_at = ?, state_digest = ? WHERE run_id = ? AND owner = ?",
@@ -114,17 +103,37 @@ class SQLiteJournal:
             )
 
     async def claim(self, run_id: str) -> None:
-        """Become the owner of an interrupted run. Raises `RunNotFound`, or `InvalidRequest` when another owner lives."""
-        stored, owner, _ = self._row(run_id)
-        summary = RunSummary.model_validate_json(stored)
-        if summary.state != "running" or not _alive(owner):
+        """Become the owner of a run. Raises `RunNotFound`, or `RunUnderWay` when it has an owner."""
+        with self._transaction() as connection:
+            summary = self._summary(self._row(run_id))
+            if summary.state == "running":
+                raise RunUnderWay(f"run {run_id} is under way", field="run_id")
             summary.state = "running"
-            query = "UPDATE runs SET owner = ?, summary = ?, updated_at = ? WHERE run_id = ? AND owner = ? AND summary = ?"
-            with self._errors():
-                claimed = self._connection.execute(query, (self._owner, summary.model_dump_json(), time.time(), run_id, owner, stored))
-            if claimed.rowcount == 1:
-                return
-        raise InvalidRequest(f"run {run_id} is under way", field="run_id")
+            connection.execute(
+                "UPDATE runs SET owner = ?, lease_until = ?, cancel_asked = 0, summary = ?, updated_at = ? WHERE run_id = ?",
+                (self._owner, time.time() + self._lease_seconds, summary.model_dump_json(), time.time(), run_id),
+            )
+
+    async def renew(self, runs: Collection[str]) -> Renewal:
+        """Keep these runs of ours for another lease."""
+        if not runs:
+            return Renewal()
+        with self._transaction() as connection:
+            marks = ",".join("?" * len(runs))
+            ours = connection.execute(
+                f"UPDATE runs SET lease_until = ? WHERE owner = ? AND run_id IN ({marks}) RETURNING run_id, cancel_asked",  # noqa: S608
+                (time.time() + self._lease_seconds, self._owner, *runs),
+            ).fetchall()
+        return Renewal(
+            lost=frozenset(runs) - {run_id for run_id, _ in ours}, cancelled=frozenset(run_id for run_id, cancelled in ours if cancelled)
+        )
+
+    async def ask_to_cancel(self, run_id: str) -> None:
+        """Have the owner of a run learn that the run is to be cancelled. Raises `RunNotFound`."""
+        with self._errors():
+            asked = self._connection.execute("UPDATE runs SET cancel_asked = 1 WHERE run_id = ?", (run_id,))
+        if asked.rowcount == 0:
+            raise _not_found(run_id)
 
     async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
         """The events after a sequence number, in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
@@ -145,17 +154,25 @@ class SQLiteJournal:
 
     async def state_digest(self, run_id: str) -> str:
         """Digest of the final state, empty when the run has not ended. Raises `RunNotFound`."""
-        return str(self._row(run_id)[2])
+        return str(self._row(run_id)[3])
 
     async def runs(self, limit: int) -> list[RunSummary]:
         """The newest runs, newest first."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT summary, owner, state_digest FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' "
-                "ORDER BY started_at DESC, rowid DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [self._summary(row) for row in rows]
+        return self._summaries("coalesce(json_extract(summary, '$.parent'), '') = '' ORDER BY started_at DESC, rowid DESC", limit)
+
+    async def unfinished(self, limit: int) -> list[RunSummary]:
+        """Interrupted jobs, oldest first."""
+        jobs = "json_extract(summary, '$.background') AND coalesce(json_extract(summary, '$.parent'), '') = ''"
+        found = self._summaries(
+            f"json_extract(summary, '$.state') IN ('running', 'interrupted') AND {jobs} ORDER BY started_at, rowid",
+            -1,
+        )
+        return [summary for summary in found if summary.state == "interrupted"][:limit]
+
+    async def children(self, run_id: str) -> list[RunSummary]:
+        """The runs that work for this one."""
+        found = self._summaries("json_extract(summary, '$.parent') = ?", -1, run_id)
+        return sorted(found, key=lambda child: (len(child.run_id), child.run_id))
 
     async def page(self, run_id: str, page_id: str) -> Page:
         """A page that was read in a run. Raises `RunNotFound`."""
@@ -165,28 +182,154 @@ class SQLiteJournal:
             raise RunNotFound(f"no page {page_id!r} in run {run_id!r}", field="page_id")
         return Page.model_validate_json(row[0])
 
+    async def pages(self, run_id: str) -> AsyncIterator[Page]:
+        """Every page that was read in a run, by page id."""
+        last = ""
+        while True:
+            with self._errors():
+                row = self._connection.execute(
+                    "SELECT page FROM pages WHERE run_id = ? AND page_id > ? ORDER BY page_id LIMIT 1", (run_id, last)
+                ).fetchone()
+            if row is None:
+                return
+            page = Page.model_validate_json(row[0])
+            yield page
+            last = page.page_id
+
+    async def attachment(self, run_id: str, url: str) -> Attachment:
+        """A file that came with the question. Raises `RunNotFound`."""
+        query = "SELECT attachment FROM attachments WHERE run_id = ? AND url = ?"
+        with self._errors():
+            row = self._connection.execute(query, (run_id, url)).fetchone()
+        if row is None:
+            raise RunNotFound(f"no attachment {url!r} in run {run_id!r}", field="url")
+        return Attachment.model_validate_json(row[0])
+
+    async def attachments(self, run_id: str) -> dict[str, Attachment]:
+        """The files that came with the question, by URL."""
+        with self._errors():
+            rows = self._connection.execute("SELECT url, attachment FROM attachments WHERE run_id = ?", (run_id,)).fetchall()
+        return {url: Attachment.model_validate_json(attachment) for url, attachment in rows}
+
+    async def restore(
+        self,
+        summary: RunSummary,
+        state_digest: str,
+        events: Collection[StoredEvent],
+        pages: Collection[Page],
+        attachments: Mapping[str, Attachment],
+    ) -> None:
+        """Keep a run that came from another journal. Raises `InvalidRequest` when the id is taken."""
+        with self._transaction() as connection:
+            self._register(connection, summary, state_digest, self._owner, 0.0)
+            _write(connection, summary.run_id, events, pages, attachments)
+
+    async def forget(self, run_id: str) -> None:
+        """Delete a run. Raises `RunNotFound`, or `RunUnderWay` when it or one that works for it has an owner."""
+        with self._transaction() as connection:
+            family = [self._summary(self._row(run_id)), *await self.children(run_id)]
+            for run in family:
+                if run.state == "running":
+                    raise RunUnderWay(f"run {run.run_id} is under way: cancel it first", field="run_id")
+            _delete(connection, [run.run_id for run in family])
+
+    async def forget_before(self, time: float) -> int:
+        """Forget every run that has not an owner and was last written before `time`."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                f"SELECT {_ROW} FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' AND updated_at < ?",  # noqa: S608
+                (time,),
+            ).fetchall()
+            old = [run.run_id for run in map(self._summary, rows) if run.state not in ("running", "waiting")]
+            family = [child.run_id for run_id in old for child in await self.children(run_id)]
+            _delete(connection, [*old, *family])
+        return len(old)
+
+    async def check(self) -> None:
+        """Raise `JournalError` when the file cannot be read and written."""
+        with self._transaction():
+            pass
+
     async def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _row(self, run_id: str) -> tuple[str, str, str]:
+    def _row(self, run_id: str) -> tuple[str, str, float, str]:
         with self._errors():
-            row: tuple[str, str, str] | None = self._connection.execute(
-                "SELECT summary, owner, state_digest FROM runs WHERE run_id = ?", (run_id,)
+            row: tuple[str, str, float, str] | None = self._connection.execute(
+                f"SELECT {_ROW} FROM runs WHERE run_id = ?",  # noqa: S608
+                (run_id,),
             ).fetchone()
         if row is None:
-            raise RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
+            raise _not_found(run_id)
         return row
 
-    def _summary(self, row: tuple[str, str, str]) -> RunSummary:
-        summary = RunSummary.model_validate_json(row[0])
-        if summary.state == "running" and not _alive(row[1]):
+    def _summary(self, row: tuple[str, str, float, str]) -> RunSummary:
+        stored, owner, lease_until, _ = row
+        summary = RunSummary.model_validate_json(stored)
+        if summary.state == "running" and (lease_until < time.time() or is_known_dead(owner)):
             summary.state = "interrupted"
         return summary
+
+    def _summaries(self, which: str, limit: int, *values: str) -> list[RunSummary]:
+        with self._errors():
+            rows = self._connection.execute(f"SELECT {_ROW} FROM runs WHERE {which} LIMIT ?", (*values, limit)).fetchall()  # noqa: S608
+        return [self._summary(row) for row in rows]
+
+
+_ROW = "summary, owner, lease_until, state_digest"
+
+
+def _not_found(run_id: str) -> RunNotFound:
+    return RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
+
+
+def _write(
+    connection: sqlite3.Connection,
+    run_id: str,
+    events: Collection[StoredEvent],
+    pages: Collection[Page],
+    attachments: Mapping[str, Attachment],
+) -> None:
+    connection.executemany(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+        ((run_id, stored.sequence, stored.time, stored.event.type, stored.event.model_dump_json()) for stored in events),
+    )
+    connection.executemany("INSERT INTO pages VALUES (?, ?, ?)", ((run_id, page.page_id, page.model_dump_json()) for page in pages))
+    connection.executemany(
+        "INSERT INTO attachments VALUES (?, ?, ?)", ((run_id, url, attachment.model_dump_json()) for url, attachment in attachments.items())
+    )
+
+
+def _delete(connection: sqlite3.Connection, runs: Collection[str]) -> None:
+    for table in ("events", "pages", "attachments", "runs"):
+        connection.executemany(f"DELETE FROM {table} WHERE run_id = ?", ((run_id,) for run_id in runs))  # noqa: S608
 
 
 def _connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to the version of this release; of several processes that try at once, one does it."""
+
+    def steps() -> tuple[str, ...]:
+        return steps_from("sqlite", connection.execute("PRAGMA user_version").fetchone()[0])
+
+    if not steps():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        for step in steps():
+            for statement in step.split(";\n"):  # not `executescript`, which would commit
+                connection.execute(statement)
+            version += 1
+        connection.execute(f"PRAGMA user_version = {version}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _begin(path: Path) -> None:
@@ -196,23 +339,8 @@ def _begin(path: Path) -> None:
         connection = _connected(made)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
+            _migrate(connection)
         finally:
             connection.close()
         with contextlib.suppress(FileExistsError):  # another process was faster
             os.link(made, path)
-
-
-def _alive(owner: str) -> bool:
-    """Whether the process that owns a run still lives; a process on another machine is taken to live."""
-    host, pid, _ = owner.rsplit(":", 2)
-    return host != socket.gethostname() or owner == _owner(int(pid))
-
-
-def _owner(pid: int) -> str:
-    """Name of a process that no later one has: machine, process id, and when the process started, as far as the system tells."""
-    try:
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        started = "" if Path("/proc/self").exists() else "unknown"
-    return f"{socket.gethostname()}:{pid}:{started}"

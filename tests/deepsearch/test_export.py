@@ -61,7 +61,7 @@ def test_json_is_still_printed(place: Place) -> None:
 @pytest.mark.parametrize("ending", ["md", "html", "txt", "pdf", "docx", "PDF"])
 def test_a_kept_run_in_every_format(place: Place, ending: str) -> None:
     file = place.folder / f"kept.{ending}"
-    done = place.run("export", "kept", file.name)
+    done = place.run("export", "answer", "kept", file.name)
     assert (done.code, done.out, done.err) == (0, "", "")
     assert QUESTION in shown(file.rename(file.with_suffix(f".{ending.lower()}")))
 
@@ -72,11 +72,11 @@ def test_a_kept_run_in_every_format(place: Place, ending: str) -> None:
         (["ask", "why", "--output", "a.rtf"], "a.rtf: no format has the ending '.rtf'; give one of .md, .html, .txt, .pdf, .docx"),
         (["ask", "why", "--output", "answer"], "answer: no format has the ending ''; give one of "),
         (["ask", "why", "--output", "nowhere/a.pdf"], "nowhere/a.pdf: there is no folder nowhere; make it first"),
-        (["export", "kept", "a.exe"], "a.exe: no format has the ending '.exe'; "),
-        (["export", "kept", "folder.pdf"], "folder.pdf: it is a folder; name a file"),
-        (["export", "kept", f"{'x' * 300}.pdf"], f"{'x' * 300}.pdf: File name too long"),
-        (["export", "nope", "a.pdf"], "no run 'nope': `deepsearch runs` lists them"),
-        (["export", "kept"], "Missing argument 'FILE'; see deepsearch export --help"),
+        (["export", "answer", "kept", "a.exe"], "a.exe: no format has the ending '.exe'; "),
+        (["export", "answer", "kept", "folder.pdf"], "folder.pdf: it is a folder; name a file"),
+        (["export", "answer", "kept", f"{'x' * 300}.pdf"], f"{'x' * 300}.pdf: File name too long"),
+        (["export", "answer", "nope", "a.pdf"], "no run 'nope': `deepsearch runs` lists them"),
+        (["export", "answer", "kept"], "Missing argument 'FILE'; see deepsearch export answer --help"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_runs(place: Place, arguments: list[str], line: str) -> None:
@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_written_names_the_way_to_the_answer(place: Place)
     (place.folder / "full.txt").symlink_to("/dev/full")
     done = place.run("ask", QUESTION, "--corpus", "documents", "--run-id", "full", "--output", "full.txt")
     assert (done.code, done.out) == (2, "")
-    kept = "full.txt: No space left on device; the answer is kept: deepsearch export full FILE"
+    kept = "full.txt: No space left on device; the answer is kept: deepsearch export answer full FILE"
     assert done.err.splitlines()[-1] == f"deepsearch: {kept}"
 
 
@@ -121,7 +121,7 @@ def test_a_flow_makes_the_file(place: Place, served: dict[str, str], scheme: str
     asked = place.run("ask", QUESTION, "--host", served[scheme], "--run-id", scheme, "--output", f"{scheme}.pdf")
     assert asked.code == 0, asked.err
     assert SENTENCE in shown(place.folder / f"{scheme}.pdf")
-    exported = place.run("export", scheme, f"{scheme}.docx", "--host", served[scheme])
+    exported = place.run("export", "answer", scheme, f"{scheme}.docx", "--host", served[scheme])
     assert (exported.code, exported.out, exported.err) == (0, "", "")
     assert SENTENCE in shown(place.folder / f"{scheme}.docx")
 
@@ -129,7 +129,7 @@ def test_a_flow_makes_the_file(place: Place, served: dict[str, str], scheme: str
 @pytest.mark.flow
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_a_run_that_a_flow_does_not_know(place: Place, served: dict[str, str], scheme: str) -> None:
-    done = place.run("export", "nope", "nope.pdf", "--host", served[scheme])
+    done = place.run("export", "answer", "nope", "nope.pdf", "--host", served[scheme])
     assert (done.code, done.out) == (2, "")
     assert "nope" in done.err and done.err.count("\n") == 1
     assert not (place.folder / "nope.pdf").exists()

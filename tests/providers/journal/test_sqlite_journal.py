@@ -24,8 +24,7 @@ def started(number: int = 1) -> StoredEvent:
 
 async def test_round_trip(tmp_path: Path) -> None:
     journal = SQLiteJournal(tmp_path / "deep" / "runs.db")
-    await journal.create(RunSummary(run_id="a", question="q", started_at=1.0))
-    await journal.append("a", started())
+    await journal.create(RunSummary(run_id="a", question="q", started_at=1.0), started(), {})
     await journal.append("a", StoredEvent(2, 6.0, ev.RunCancelled()))
     page = Page(page_id="p", url="file:///x", text="text")
     await journal.save_page("a", page)
@@ -44,7 +43,7 @@ async def test_round_trip(tmp_path: Path) -> None:
 
 async def test_a_sequence_number_is_used_once(tmp_path: Path) -> None:
     journal = SQLiteJournal(tmp_path / "runs.db")
-    await journal.append("a", started())
+    await journal.create(RunSummary(run_id="a"), started(), {})
     with pytest.raises(JournalError):
         await journal.append("a", started())
     await journal.close()
@@ -55,16 +54,16 @@ async def test_what_is_not_there(tmp_path: Path) -> None:
     for asked in (journal.events("x"), journal.summary("x"), journal.state_digest("x"), journal.page("x", "y")):
         with pytest.raises(RunNotFound, match="x"):
             await asked
-    await journal.create(RunSummary(run_id="x"))
+    await journal.create(RunSummary(run_id="x"), started(), {})
     with pytest.raises(InvalidRequest, match="taken"):
-        await journal.create(RunSummary(run_id="x"))
+        await journal.create(RunSummary(run_id="x"), started(), {})
     await journal.close()
 
 
 async def test_newest_first(tmp_path: Path) -> None:
     journal = SQLiteJournal(tmp_path / "runs.db")
     for number in range(5):
-        await journal.create(RunSummary(run_id=str(number), started_at=float(number)))
+        await journal.create(RunSummary(run_id=str(number), started_at=float(number)), started(), {}))
     assert [run.run_id for run in await journal.runs(3)] == ["4", "3", "2"]
     await journal.close()
 
@@ -73,11 +72,11 @@ async def test_a_run_whose_process_died_is_interrupted(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path\n"
         "from providers.journal import SQLiteJournal; from schemas.research import RunSummary\n"
-        "asyncio.run(SQLiteJournal(Path(sys.argv[1])).create(RunSummary(run_id='dead')))"
+        "asyncio.run(SQLiteJournal(Path(sys.argv[1])).create(RunSummary(run_id='dead'), started(), {}))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs.db")], check=True, cwd=Path(__file__).parents[3])
     journal = SQLiteJournal(tmp_path / "runs.db")
-    await journal.create(RunSummary(run_id="alive"))
+    await journal.create(RunSummary(run_id="alive"), started(), {})
     assert (await journal.summary("dead")).state == "interrupted"
     assert (await journal.summary("alive")).state == "running"
     await journal.close()
