@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.scripted.server import ScriptedServer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,6 +49,61 @@ def free_port_settings() -> dict[str, str]:
     settings = {f"DEEPSEARCH_{name}_PORT": str(next(ports)) for name in ("GRPC", "HTTP", *STAGE_PORTS)}
     limit = {"DEEPSEARCH_KEY_REQUESTS_PER_MINUTE": "1000000"}
     return settings | {"DEEPSEARCH_PAGE_READER_PORTS": f"{next(ports)},{next(ports)}"} | limit
+
+
+def scripted_settings(upstream: ScriptedServer, home: Path, **more: str) -> dict[str, str]:
+    """The whole environment of a Flow with a scripted model, search and reader; `more` overrides it."""
+    return free_port_settings() | {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "DEEPSEARCH_HOME": str(home),
+        "DRAIN_SECONDS": "5",
+        "OPENAI_BASE_URL": upstream.llm_url,
+        "OPENAI_API_KEY": "sk-very-secret",
+        "LLM_MODEL": "scripted",
+        "JINA_API_KEY": "jina-very-secret",
+        "JINA_API_URL": upstream.llm_url,
+        "USE_DUCKDUCKGO": "false",
+        "JINA_SEARCH_URL": upstream.search_url,
+        "JINA_READER_URL": upstream.reader_url,
+        **more,
+    }
+
+
+def start_flow(settings: dict[str, str], told: Path) -> subprocess.Popen[str]:
+    """`deepsearch serve` in a session of its own, ready to answer; what it tells is appended to a file."""
+    with told.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
+            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
+        )  # fmt: skip
+    assert process.stdout is not None
+    if not process.stdout.readline().startswith("DeepSearch is ready"):
+        kill(process)
+        raise AssertionError(told.read_text())
+    return process
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End every process of a Flow at once."""
+    for number in processes_of(process.pid):
+        os.kill(number, signal.SIGKILL)
+    process.communicate()
+
+
+@contextmanager
+def flow_of(settings: dict[str, str], told: Path) -> Iterator[subprocess.Popen[str]]:
+    """A Flow that is ready; stopped by SIGTERM in the end, unless it has been already, with nothing left of it and nothing secret told."""
+    process = start_flow(settings, told)
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
+        assert processes_of(process.pid) == []
+    finally:
+        kill(process)
+    log = told.read_text()
+    assert "very-secret" not in log and "Traceback" not in log, log
 
 
 def start(code: str, *arguments: str, home: Path, **environment: str) -> subprocess.Popen[str]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +20,7 @@ from schemas.evaluation import EvaluateRequest
 from schemas.reading import ReadRequest
 from schemas.research import ResearchRequest
 from schemas.search import SearchQuery, SearchRequest
-from tests.gateway.flow_process import ROOT, free_port_settings, processes_of
+from tests.gateway.flow_process import flow_of, scripted_settings
 from tests.scripted.five_steps import add_session, reply
 from tests.scripted.replies import Delay
 from tests.scripted.server import ScriptedServer
@@ -50,29 +46,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer() as upstream:
         add_session(upstream)
-        settings = free_port_settings() | {
-            "PATH": os.environ["PATH"], "HOME": str(home), "DEEPSEARCH_HOME": str(home), "DRAIN_SECONDS": "5",
-            "OPENAI_BASE_URL": upstream.llm_url, "OPENAI_API_KEY": "sk", "LLM_MODEL": "scripted", "USE_DUCKDUCKGO": "false",
-            "JINA_API_KEY": "key", "JINA_API_URL": upstream.llm_url,
-            "JINA_SEARCH_URL": upstream.search_url, "JINA_READER_URL": upstream.reader_url,
-        }  # fmt: skip
-        with (home / "log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-                env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-            )  # fmt: skip
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline().startswith("DeepSearch is ready"), (home / "log").read_text()
-                http, rpc = settings["DEEPSEARCH_HTTP_PORT"], settings["DEEPSEARCH_GRPC_PORT"]
-                yield Served(f"http://127.0.0.1:{http}", f"127.0.0.1:{rpc}", upstream)
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 0
-            finally:
-                for number in processes_of(process.pid):
-                    os.kill(number, signal.SIGKILL)
-                process.communicate()
-        assert "Traceback" not in (home / "log").read_text(), (home / "log").read_text()
+        settings = scripted_settings(upstream, home)
+        with flow_of(settings, home / "log"):
+            http, rpc = settings["DEEPSEARCH_HTTP_PORT"], settings["DEEPSEARCH_GRPC_PORT"]
+            yield Served(f"http://127.0.0.1:{http}", f"127.0.0.1:{rpc}", upstream)
 
 
 @contextmanager

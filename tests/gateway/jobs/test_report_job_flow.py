@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.gateway.flow_process import ROOT, free_port_settings, processes_of
+from tests.gateway.flow_process import flow_of, scripted_settings
 from tests.scripted.five_steps import add_session
 from tests.scripted.server import ScriptedServer
 
@@ -27,28 +23,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer() as upstream:
         add_session(upstream)
-        settings = free_port_settings() | {
-            "PATH": os.environ["PATH"], "HOME": str(home), "DEEPSEARCH_HOME": str(home), "DRAIN_SECONDS": "5", "USE_DUCKDUCKGO": "false",
-            "JINA_API_KEY": "key", "JINA_API_URL": upstream.llm_url,
-            "JINA_SEARCH_URL": upstream.search_url, "JINA_READER_URL": upstream.reader_url,
-        }  # fmt: skip
-        with (home / "log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-                env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-            )  # fmt: skip
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline().startswith("DeepSearch is ready"), (home / "log").read_text()
-                with httpx.Client(base_url=f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}", timeout=30) as client:
-                    yield client
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 0
-            finally:
-                for number in processes_of(process.pid):
-                    os.kill(number, signal.SIGKILL)
-                process.communicate()
-        assert "Traceback" not in (home / "log").read_text(), (home / "log").read_text()
+        settings = scripted_settings(upstream, home, LLM_MODEL="")
+        url = f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}"
+        with flow_of(settings, home / "log"), httpx.Client(base_url=url, timeout=30) as client:
+            yield client
 
 
 def events(http: httpx.Client, run_id: str, last: str = "") -> list[tuple[str, Any]]:

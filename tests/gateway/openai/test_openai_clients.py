@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from tests.gateway.flow_process import free_port_settings, processes_of
+from tests.gateway.flow_process import flow_of, scripted_settings
 from tests.scripted.five_steps import add_session, reply
 from tests.scripted.llm import schema_name
 from tests.scripted.replies import Delay, Json, Reply, Status, Text
@@ -48,37 +47,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer() as upstream:
         add_session(upstream)
-        settings = free_port_settings() | {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "DEEPSEARCH_HOME": str(home),
-            "DRAIN_SECONDS": "5",
-            "OPENAI_BASE_URL": upstream.llm_url,
-            "LLM_MODEL": "scripted",
-            "JINA_API_KEY": "jina-key",
-            "JINA_API_URL": upstream.llm_url,
-            "USE_DUCKDUCKGO": "false",
-            "JINA_SEARCH_URL": upstream.search_url,
-            "JINA_READER_URL": upstream.reader_url,
-        }
-        log = home / "log"
-        written = log.open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=written, text=True, start_new_session=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("DeepSearch is ready"), log.read_text()
+        settings = scripted_settings(upstream, home)
+        with flow_of(settings, home / "log"):
             yield Served(f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}", upstream)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-        finally:
-            for number in processes_of(process.pid):
-                os.kill(number, signal.SIGKILL)
-            process.communicate()
-            written.close()
-        assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.flow_process import free_port_settings
-from tests.gateway.page.page_flow import KEY, Served, start_flow, stop_flow
+from tests.gateway.flow_process import free_port_settings, scripted_settings, start_flow
+from tests.gateway.page.page_flow import KEY, Served, stop_flow
 from tests.gateway.page.sessions import add_sessions
 from tests.scripted.server import ScriptedServer
 
@@ -22,20 +22,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer(record=False) as upstream:
         sessions = add_sessions(upstream)
-        settings = free_port_settings() | {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "DEEPSEARCH_HOME": str(home),
-            "DRAIN_SECONDS": "2",
-            "OPENAI_BASE_URL": upstream.llm_url,
-            "OPENAI_API_KEY": "scripted",
-            "LLM_MODEL": "scripted-model",
-            "JINA_API_KEY": "scripted",
-            "USE_DUCKDUCKGO": "false",
-            "JINA_SEARCH_URL": upstream.search_url,
-            "JINA_READER_URL": upstream.reader_url,
-            "JINA_API_URL": upstream.llm_url,
-        }
+        settings = scripted_settings(upstream, home, DRAIN_SECONDS="2", LLM_MODEL="scripted-model")
         served = Served(start_flow(settings, home / "log"), settings, upstream, sessions, home / "log")
         try:
             yield served

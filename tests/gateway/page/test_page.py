@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.gateway.flow_process import kill, start_flow
 from tests.gateway.page import sessions
-from tests.gateway.page.page_flow import KEY, Served, crash, start_flow
+from tests.gateway.page.page_flow import KEY, Served
 from tests.gateway.page.tab import REFUSED, Tab
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -496,7 +497,7 @@ def test_a_crash_of_the_service_loses_nothing(tab: Tab, served: Served) -> None:
     page = tab.page
     page.locator(".entry.page[data-state=failed]").wait_for()
     before = tab.texts(".step .entry")
-    crash(served.process)
+    kill(served.process)
     page.get_by_role("alert").get_by_text("The connection is lost.").wait_for()
     served.process = start_flow(served.settings, served.log)
     gate.open()
