@@ -1,6 +1,6 @@
 # One image for every stage and for the gateway; docker-compose.yml says which of them a container runs. On its own it serves
 # the whole Flow: docker run -p 127.0.0.1:8080:8080 -v deepsearch:/data deepsearch
-# BASE is any image with Python 3.11, pip and venv; jina runs on no newer Python.
+# BASE is any Debian or Ubuntu image with Python 3.11, pip and venv; jina runs on no newer Python.
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS build
@@ -11,10 +11,19 @@ COPY pyproject.toml requirements.lock ./
 # Dependencies first: they stay in the build cache when only the project changes.
 RUN /opt/python/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
       > dependencies.txt \
-    && /opt/python/bin/python -m pip install --quiet --constraint requirements.lock --requirement dependencies.txt \
-    && find /opt/python -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -rf {} +
+    && /opt/python/bin/python -m pip install --quiet --constraint requirements.lock --requirement dependencies.txt
+# What nothing runs is a third of it: symbols for debuggers, tests, sources and headers of C, and of single packages their locales
+# (babel's serve to guess the language of a URL), a program (html_to_markdown), a second backend (zstandard), and jina's means to
+# start containers (docker) and to elect leaders (jraft). Libraries in *.libs were moved there by patchelf; strip breaks them.
+RUN apt-get update --quiet=2 && apt-get install --quiet=2 --no-install-recommends binutils > /dev/null
+RUN cd /opt/python/lib/python3.11/site-packages \
+    && find . -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+    && find . -type f -regex '.*\.\(pyi\|pyx\|pxd\|c\|cc\|cpp\|h\|hpp\|a\)' -delete \
+    && rm -rf babel/locale-data/* html_to_markdown/bin zstandard/_cffi.*.so docker docker-*.dist-info jraft.* \
+    && find . -type f -name '*.so*' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 COPY README.md flow.yml ./
 COPY schemas schemas
+COPY telemetry telemetry
 COPY providers providers
 COPY executors executors
 COPY gateway gateway

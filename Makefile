@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 Q ?= What does DeepSearch do when no language model is configured?
 export Q
 
-.PHONY: help install ask test check serve bench docs lock clean
+.PHONY: help install ask test faults check serve bench docs lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,8 +25,11 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 ask: install ## Answer a question from this project's own documentation: make ask Q="..."
 	@$(BIN)/deepsearch ask --corpus docs -- "$$Q"
 
-test: install ## Run every test
-	$(BIN)/python -m pytest
+test: install ## Run every test but the fault campaign
+	$(BIN)/python -m pytest --ignore=tests/faults
+
+faults: install ## A hundred runs while processes die, networks are cut and upstreams refuse; takes minutes
+	$(BIN)/python -m pytest tests/faults -s
 
 check: install ## Style, types, the floors between the rooms, and that generated documentation is fresh
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from deepsearch.client import final_answer
-from deepsearch.indexing import corpus_of, index_folder, with_corpus
+from deepsearch.indexing import corpus_of, index_folder, is_indexed_by_asking, with_corpus
 from deepsearch.local import LocalDeepSearch
 from schemas.events import ResearchEvent
 from schemas.research import ResearchAnswer, ResearchRequest
@@ -18,7 +18,7 @@ async def ask(question: str, *, settings: Settings | None = None, **options: Any
     """Answer `question` in this process.
 
     `options` are fields of `ResearchRequest`, such as `corpus="papers"`, `reasoning_effort="high"` or `budget_tokens=50_000`;
-    the documents of a corpus are indexed first. Without `settings`, those of the environment. Raises the errors of
+    the documents of a corpus are indexed first, unless it is shared. Without `settings`, those of the environment. Raises the errors of
     `schemas.errors`, and `TypeError` for an option that a request does not have.
     """
     return await final_answer(stream(question, settings=settings, **options))
@@ -32,7 +32,8 @@ async def stream(question: str, *, settings: Settings | None = None, **options: 
     settings = settings or get_settings()
     request = ResearchRequest(question=question, **options)
     if folder := corpus_of(request.corpus, settings):
-        await index_folder(folder, settings)
+        if is_indexed_by_asking(settings):
+            await index_folder(folder, settings)
         settings, request.corpus = with_corpus(settings, folder), str(folder)
     async with LocalDeepSearch(settings) as local, aclosing(local.stream(request)) as events:
         async for event in events:

@@ -1,7 +1,7 @@
 """The `deepsearch` command.
 
 Results go to stdout, everything else to stderr. Every failure is one line and the exit code of its class in
-`schemas.errors`: 1 when a run failed, 2 when the input has to change, 130 after Ctrl-C.
+`schemas.errors`: 1 when a run failed, 2 when the input has to change, 130 after Ctrl-C or SIGTERM.
 """
 
 # Libraries are imported by the commands that need them: jina and docarray take longer to load than most commands to run.
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
@@ -47,7 +48,7 @@ app = typer.Typer(
 )
 
 export_app = typer.Typer(no_args_is_help=True)
-app.add_typer(export_app, name="export", help="Write an answer as a document, or the Flow for Docker Compose.")
+app.add_typer(export_app, name="export", help="Write an answer as a document, a whole run, or the Flow for Docker Compose or Kubernetes.")
 
 # Some releases of typer carry a click of their own, so the class is found through one that typer itself exports.
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -100,6 +101,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? rather than ending the run
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC prints what is raised as well
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # to be told to stop is what Ctrl-C is
     sys.exit(_run(Diagnostics()))
 
 
@@ -164,7 +166,9 @@ def _options(
 @app.command()
 def ask(  # noqa: PLR0917  (one parameter for each flag)
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What you want to know.", show_default=False)],
-    corpus: Annotated[Path | None, typer.Option(help="Folder of documents to search; indexed first.", show_default=False)] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of documents to search; indexed first, unless the corpus is shared.", show_default=False)
+    ] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Most tokens to spend.", show_default=False)] = None,
     budget_seconds: Annotated[float | None, typer.Option(help="Most time to take, in seconds.", show_default=False)] = None,
     effort: Annotated[Effort, typer.Option(help="Tokens and attempts when no limit is given.")] = Effort.medium,
@@ -327,14 +331,15 @@ async def _rerun(run_id: str, watch: Watch) -> RunEnded | None:
 
 async def _with_documents(requested: str, settings: Settings) -> tuple[Settings, str]:
     """Index the folder that a question asks for, if any; return the settings under which it may be searched, and its name."""
-    from deepsearch.indexing import corpus_of, with_corpus
+    from deepsearch.indexing import corpus_of, is_indexed_by_asking, with_corpus
 
     folder = corpus_of(requested, settings)
     if folder is None:
         return settings, ""
-    report = await _index(folder, settings)
-    if report.added or report.updated or report.removed:
-        print(f"documents: {_changes(report)}", file=sys.stderr)
+    if is_indexed_by_asking(settings):
+        report = await _index(folder, settings)
+        if report.added or report.updated or report.removed:
+            print(f"documents: {_changes(report)}", file=sys.stderr)
     return with_corpus(settings, folder), str(folder)
 
 
@@ -394,7 +399,10 @@ def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, how: Prin
 
 @app.command()
 def index(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of documents.", show_default=False)]) -> int:
-    """Prepare the documents in DIR for search; only what has changed since the last time is read."""
+    """Prepare the documents in DIR for search; only what has changed since the last time is read.
+
+    With DEEPSEARCH_CORPUS_URL they go into the corpus that all processes share.
+    """
     from deepsearch.configuration import load_settings
 
     try:
@@ -431,6 +439,8 @@ async def _index(folder: Path, settings: Settings) -> IndexReport:
         write(console, f"the index was made anew: {report.rebuilt}")
     for path, cause in report.failed:
         write(console, f"not readable: {one_line(path)}: {one_line(cause)}")
+    if report.without_vectors:
+        write(console, f"some documents can be found by their words only, until they are indexed again: {one_line(report.without_vectors)}")
     return report
 
 
@@ -528,6 +538,56 @@ def replay(run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run
     from deepsearch.terminal import Terminal
 
     return 0 if write_replay(Terminal(sys.stdout), *_kept(run)) else 1
+
+
+@app.command()
+def forget(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    host: Annotated[str | None, typer.Option(help="Of a running Flow: grpc://host:port or http://host:port.", show_default=False)] = None,
+) -> None:
+    """Delete RUN with its pages and files; not while it is under way."""
+    summary = asyncio.run(_forget(run, host))
+    print(f"deleted: {summary.run_id}")
+
+
+async def _forget(run_id: str, host: str | None) -> RunSummary:
+    if host is None:
+        from executors.controller.retention import forget as forget_run
+
+        return await _read_journal(lambda journal: forget_run(journal, run_id))
+    from deepsearch.configuration import load_settings
+    from deepsearch.flow_calls import FlowCalls
+    from schemas.research import RunQuery, RunSummary
+
+    key = load_settings().deepsearch_api_key
+    calls = FlowCalls(host, key.get_secret_value() if key else None)
+    try:
+        return await calls.call("/forget", RunQuery(run_id=run_id), RunSummary)
+    finally:
+        await calls.close()
+
+
+@export_app.command("run")
+def export_run(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write.", show_default=False)],
+) -> None:
+    """Write RUN with everything that belongs to it to FILE, for `deepsearch import`."""
+    from deepsearch.archive import export_run as write_run
+
+    asyncio.run(_read_journal(lambda journal: write_run(journal, run, file)))
+    print(f"written: {file} ({file.stat().st_size:,} bytes)")
+
+
+@app.command("import")
+def import_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `deepsearch export run` writes it.", show_default=False)],
+    new_id: Annotated[str, typer.Option("--as", metavar="RUN", help="Another id for the run.", show_default=False)] = "",
+) -> None:
+    """Keep the run in FILE with the others, once it was checked."""
+    from deepsearch.archive import import_run as read_run
+
+    print(f"imported: {asyncio.run(_read_journal(lambda journal: read_run(journal, file, new_id)))}")
 
 
 @export_app.command("answer")

@@ -1,21 +1,36 @@
-"""Documents made ready for search before a question is asked in this process."""
+"""Documents made ready for search: a folder's own index before a question is asked in this process, a shared corpus when it is told to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from providers.corpus import IndexProgress, IndexReport, open_corpus
+from providers.corpus import IndexProgress, IndexReport, SharedCorpora, open_corpus
+from providers.corpus.files import checked_folder
 from schemas.settings import Settings
 
 
 async def index_folder(folder: Path, settings: Settings, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
-    """Index what has changed in `folder`. `progress` is called from another thread. Raises `CorpusError`."""
+    """Index what has changed in `folder`, in the shared corpus when there is one. `progress` may be called from another thread.
+
+    Raises `CorpusError`.
+    """
+    if settings.deepsearch_corpus_url is not None:
+        shared = SharedCorpora(settings)
+        try:
+            return await shared.get(checked_folder(folder)).index(progress)
+        finally:
+            await shared.close()
     corpus = open_corpus(folder, settings.deepsearch_home, max_file_bytes=settings.max_page_bytes)
     try:
         return await corpus.index(progress)
     finally:
-        corpus.close()
+        await corpus.close()
+
+
+def is_indexed_by_asking(settings: Settings) -> bool:
+    """Whether a question first brings the index of its documents up to date: no question writes into a corpus that others share."""
+    return settings.deepsearch_corpus_url is None
 
 
 def corpus_of(requested: str, settings: Settings) -> Path | None:

@@ -15,6 +15,7 @@ from schemas.events import ResearchEvent
 from schemas.reporting import OutlineApproval
 from schemas.research import ResearchAnswer, ResearchRequest
 from schemas.settings import Settings, get_settings
+from telemetry import tracing
 
 
 class LocalDeepSearch:
@@ -38,6 +39,7 @@ class LocalDeepSearch:
         from executors.url_ranker.executor import URLRanker  # noqa: PLC0415
 
         settings = settings or get_settings()
+        tracing.start("local", settings.otel_exporter_otlp_endpoint)
         self.journal: Journal = create_journal(settings)
         self.stages = LocalStages(
             {
@@ -61,6 +63,7 @@ class LocalDeepSearch:
         """Release what the stages and the journal hold."""
         await self.stages.close()
         await self.journal.close()
+        await tracing.stop()
 
     async def ask(self, request: ResearchRequest) -> ResearchAnswer:
         """The finished answer."""

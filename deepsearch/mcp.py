@@ -23,7 +23,7 @@ from mcp.shared.message import SessionMessage
 from typing_extensions import Self
 
 from deepsearch.flow_calls import FlowCalls
-from deepsearch.indexing import corpus_of, index_folder, with_corpus
+from deepsearch.indexing import corpus_of, index_folder, is_indexed_by_asking, with_corpus
 from deepsearch.local import LocalDeepSearch
 from gateway.mcp.in_flight import InFlight
 from gateway.mcp.runs import Calls
@@ -214,7 +214,7 @@ class LocalCalls:
             "/cancel": self._cancel,
             "/page": self._page,
         }
-        self._indexing = None if folder is None else self._keep(self._index(folder))
+        self._indexing = self._keep(self._index(folder)) if folder is not None and is_indexed_by_asking(self._settings) else None
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import io
@@ -14,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ _CLOSING_SECONDS = 5.0
 def serve(settings: Settings, flow_file: Path | None = None) -> int:
     """Serve until SIGINT or SIGTERM, then let calls finish for at most `settings.drain_seconds` each and return 0.
 
+    When this process is killed, the others stop in the same order by themselves: none of them stays behind.
+
     Without `flow_file`, `flow.yml` of the working folder if there is one, else the one that is installed with the package.
     Raises `ConfigurationError` when a setting cannot be used, keys and certificate among them, or a port is taken, and
     `DeepSearchError` when a stage does not start; each says so in one line. Logs of the stages go to stderr; JINA_LOG_LEVEL
@@ -46,7 +49,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
 
     path = _flow_file(flow_file)
     corpus = settings.deepsearch_corpus
-    if corpus is not None and not corpus.expanduser().is_dir():
+    if corpus is not None and settings.deepsearch_corpus_url is None and not corpus.expanduser().is_dir():
         raise CorpusError(f"DEEPSEARCH_CORPUS: {corpus} is not a folder; correct it or unset it.", field="DEEPSEARCH_CORPUS")
     scheme = "https" if certificate(settings) else "http"
     Access(settings)  # keys that cannot be used are said here, in one line
@@ -64,7 +67,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
                   f"HTTP on {scheme}://{settings.deepsearch_host}:{settings.deepsearch_http_port}", flush=True)  # fmt: skip
             stop.wait()
         finally:
-            _stop(flow, settings.drain_seconds)
+            _stop(flow, settings.leaving_seconds + settings.drain_seconds)
     return 0
 
 
@@ -110,7 +113,7 @@ def _start(flow: Flow) -> None:
 
     from gateway.flow_defaults import STAGES  # noqa: PLC0415
 
-    with _reported_failures() as failures, redirect_stdout(io.StringIO()):
+    with _lifelines() as hold, _reported_failures(hold) as failures, redirect_stdout(io.StringIO()):
         # The stages are forked from this process: what it has imported they share, for as long as nobody writes to it, and
         # collecting garbage writes.
         for stage in (*STAGES, "page_reader"):
@@ -127,9 +130,44 @@ def _start(flow: Flow) -> None:
             raise
 
 
+_CALLERS = ("gateway", "controller")
+"""The processes that call others, from the door inwards."""
+
+
 @contextmanager
-def _reported_failures() -> Iterator[Any]:
-    """A queue that receives one line from each child process, started within the block, that fails while it starts."""
+def _lifelines() -> Iterator[Callable[[str], None]]:
+    """Two pipes that nobody writes to, for processes that are forked within the block: each stops when those that need it are gone.
+
+    Gives what such a process calls, with its name, in its event loop. The other end of the first pipe is kept open by this process
+    alone; when it dies, those that call others stop as if they were told to. They keep open the second, by which the stages notice.
+    The system closes a pipe however a process ends, and on every system; a signal at the parent's death would reach all at once.
+    """
+    ours, callers = os.pipe(), os.pipe()
+
+    def hold(name: str) -> None:
+        node = name.partition("/")[0]
+        watched, closed = (ours[0], [ours[1], callers[0]]) if node in _CALLERS else (callers[0], [*ours, callers[1]])
+        for descriptor in closed:
+            os.close(descriptor)
+        loop = asyncio.get_running_loop()
+
+        def alone() -> None:
+            loop.remove_reader(watched)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop.add_reader(watched, alone)
+
+    yield hold
+    os.close(ours[0])
+    os.close(callers[0])  # the other ends stay open as long as this process lives
+
+
+@contextmanager
+def _reported_failures(begin: Callable[[str], None]) -> Iterator[Any]:
+    """A queue that receives one line from each child process, started within the block, that fails while it starts.
+
+    Each of them calls `begin` with its name when it has an event loop.
+    """
     from jina.serve.runtimes.asyncio import AsyncNewLoopRuntime  # noqa: PLC0415
 
     from schemas.jina_runtime import require  # noqa: PLC0415
@@ -139,6 +177,7 @@ def _reported_failures() -> Iterator[Any]:
     setup = AsyncNewLoopRuntime.async_setup
 
     async def reporting_setup(self: Any) -> None:
+        begin(self.args.name)
         try:
             await setup(self)
         except BaseException as error:
@@ -165,14 +204,18 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(flow: Flow, drain_seconds: float) -> None:
-    """Stop the Flow from the door inwards: whoever calls others goes before them, so that what is in flight can finish."""
-    for name in ("gateway", "controller"):
-        pods = _pods(flow, name)
+def _stop(flow: Flow, seconds: float) -> None:
+    """Stop the Flow from the door inwards: whoever calls others goes before them, so that what is in flight can finish.
+
+    Each process has `seconds` for that, and some more to close its connections.
+    """
+    stages = [name for name, _ in flow if name not in _CALLERS]
+    for names in ((_CALLERS[0],), (_CALLERS[1],), stages):
+        pods = [pod for name in names for pod in _pods(flow, name)]
         for pod in pods:
             pod.worker.terminate()
         for pod in pods:
-            pod.worker.join(drain_seconds + _CLOSING_SECONDS)
+            pod.worker.join(seconds + _CLOSING_SECONDS)
     _forget_dead(flow)
     flow.close()
 

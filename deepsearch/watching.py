@@ -85,7 +85,7 @@ def write_answer(console: Terminal, answer: ResearchAnswer) -> None:
     """The answer with its footnotes: rendered for a window, plain Markdown for a file or a pipe."""
     notice = one_line(answer.notice, 2_000)
     if not console.is_terminal:
-        from executors.answer_finalizer.rendering import render_markdown  # noqa: PLC0415  (used by no other command)
+        from executors.answer_finalizer.markdown.rendering import render_markdown  # noqa: PLC0415  (used by no other command)
 
         text = render_markdown(answer.text, answer.references)
         write(console, f"{text.rstrip()}\n\n> {notice}" if notice else text.rstrip())

@@ -16,6 +16,13 @@ from starlette.exceptions import HTTPException
 
 from schemas.errors import DeadlineExceeded, DeepSearchError, StageUnavailable, from_wire
 
+_NOT_CONNECTED = ("failed to connect", "DNS resolution failed")
+"""How gRPC begins to tell of a call that never left this process."""
+
+
+class Unreached(StageUnavailable):
+    """No connection to a stage could be made, so the call has not begun."""
+
 
 def from_status(status: Any) -> DeepSearchError:
     """The error that a stage reported in a jina response header."""
@@ -28,7 +35,8 @@ def from_network(error: InternalNetworkError, stages: Mapping[str, Sequence[str]
     address = " or ".join(sorted(error.dest_addr)) if isinstance(error.dest_addr, set) else str(error.dest_addr)
     stage = next((name for name, addresses in stages.items() if any(one.endswith(address) for one in addresses)), "")
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND):
-        return StageUnavailable(f"The stage {stage} cannot be reached at {address}; is it running?")
+        kind = Unreached if str(error.details()).startswith(_NOT_CONNECTED) else StageUnavailable
+        return kind(f"The stage {stage} cannot be reached at {address}; is it running?")
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(f"The stage {stage} at {address} did not answer in time.")
     return DeepSearchError(f"The call to the stage {stage} at {address} failed with {error.code().name}.")
@@ -48,7 +56,8 @@ async def abort(context: grpc.aio.ServicerContext, error: DeepSearchError) -> No
 
 def response(error: DeepSearchError) -> JSONResponse:
     """`{"error": {"code", "message", "field"}}` with the status of `error`."""
-    return _response(error.http_status, error.code, str(error), error.field)
+    headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return _response(error.http_status, error.code, str(error), error.field, headers=headers)
 
 
 def install(app: FastAPI) -> None:

@@ -16,6 +16,7 @@ import os
 from pydantic import ValidationError
 
 import gateway.jina_patches  # noqa: F401
+import telemetry.serving  # noqa: F401  (logs of the process that starts the Flow)
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings, get_settings
 

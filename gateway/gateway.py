@@ -30,13 +30,15 @@ import gateway.openapi
 import gateway.page
 import gateway.streams
 import gateway.websocket
+import telemetry.serving  # noqa: F401  (the gateway's spans and logs)
 from gateway.calls import StageCalls
+from gateway.continuing import Continuing
 from gateway.guard import connections, http, rpc
 from gateway.guard.access import Access
 from gateway.guard.limits import CallerLimits
 from gateway.guard.runs import GuardedStreamer, Runs
 from gateway.guard.tls import certificate
-from schemas.errors import DeepSearchError
+from schemas.errors import DeepSearchError, StageUnavailable
 from schemas.settings import get_settings
 
 
@@ -47,10 +49,14 @@ class RequestHandler(GatewayRequestHandler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.leaving = False
+        """Whether it was told to stop; it still takes calls for LEAVING_SECONDS."""
         self.stopping = asyncio.Event()
+        """Set when it takes no more calls."""
         settings = get_settings()
         self.access, self.limits = Access(settings), CallerLimits(settings)
-        GuardedStreamer.guard(self.streamer, Runs(settings, self.limits))
+        continuing = Continuing(settings.deepsearch_lease_seconds, self.stopping)
+        GuardedStreamer.guard(self.streamer, Runs(settings, self.limits), continuing)
 
     async def stream(
         self, request_iterator: AsyncIterator[DataRequest], context: Any = None, *_: Any, **__: Any
@@ -100,6 +106,8 @@ class RequestHandler(GatewayRequestHandler):
     async def dry_run(self, empty: Any, context: Any) -> jina_pb2.StatusProto:
         """Whether every stage answers: what `jina.Client.is_flow_ready` asks."""
         try:
+            if self.leaving:
+                raise StageUnavailable("The gateway is stopping; ask another one.")
             await gateway.health.check(addresses(self.runtime_args))
         except DeepSearchError as error:
             return jina_pb2.StatusProto(code=jina_pb2.StatusProto.ERROR, description=str(error))
@@ -131,13 +139,19 @@ class Http(HTTPServer):
         gateway.openai.install(app, StageCalls(self.streamer))
         gateway.mcp.install(app, StageCalls(self.streamer))
         gateway.page.install(app)
-        gateway.health.install(app, addresses(self.runtime_args))
+        gateway.health.install(app, addresses(self.runtime_args), lambda: self._request_handler.leaving)
         gateway.metrics.install(app)
         gateway.docs_page.install(app)
         gateway.openapi.install(app)
         handler = self._request_handler
         http.install(app, get_settings(), handler.access, handler.limits)
         return app
+
+    async def shutdown(self) -> None:
+        """Take calls for LEAVING_SECONDS more, then let those in flight finish."""
+        await asyncio.sleep(get_settings().leaving_seconds)
+        self._request_handler.stopping.set()
+        await super().shutdown()
 
 
 class Grpc(GRPCServer):
@@ -173,7 +187,9 @@ class ResearchGateway(CompositeGateway):
         await super().setup_server()
 
     async def shutdown(self) -> None:
-        """Drain both servers, then close the connections to the stages, which both use."""
-        self._request_handler.stopping.set()
+        """Drain both servers, then close the connections to the stages, which both use. jina calls this twice."""
+        if self._request_handler.leaving:
+            return
+        self._request_handler.leaving = True
         await super().shutdown()
         await self._request_handler.close()

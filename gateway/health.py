@@ -1,4 +1,4 @@
-"""Whether the gateway runs, and whether every stage behind it answers.
+"""Whether the gateway runs and means to stay, and whether every stage behind it answers.
 
 jina's own `/dry_run` reaches no stage: it says 200 with all of them dead.
 """
@@ -6,7 +6,7 @@ jina's own `/dry_run` reaches no stage: it says 200 with all of them dead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -43,8 +43,8 @@ async def check(stages: Mapping[str, Sequence[str]]) -> dict[str, dict[str, bool
     return replicas
 
 
-def install(app: FastAPI, stages: Mapping[str, Sequence[str]]) -> None:
-    """Add `/health/live` and `/health/ready` to `app`."""
+def install(app: FastAPI, stages: Mapping[str, Sequence[str]], leaving: Callable[[], bool] = lambda: False) -> None:
+    """Add `/health/live` and `/health/ready` to `app`. A gateway that is `leaving` is live, but no longer ready."""
 
     @app.get("/health/live", tags=["Health"], summary="The gateway runs")
     async def live() -> dict[str, str]:
@@ -52,4 +52,6 @@ def install(app: FastAPI, stages: Mapping[str, Sequence[str]]) -> None:
 
     @app.get("/health/ready", tags=["Health"], summary="Every stage answers", responses={503: {"description": "A stage is down"}})
     async def ready() -> dict[str, Any]:
+        if leaving():
+            raise StageUnavailable("The gateway is stopping; ask another one.")
         return {"status": "ready", "stages": await check(stages)}

@@ -18,14 +18,15 @@ from jina.excepts import InternalNetworkError
 from jina.proto import jina_pb2
 from jina.serve.networking import GrpcConnectionPool
 from jina.serve.networking.connection_stub import _ConnectionStubs
-from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 from jina.types.request.data import DataRequest
 
 from gateway import carriable
 from gateway.errors import from_network, from_status
+from gateway.passing import passing
 from schemas.errors import DeepSearchError, InvalidRequest
 from schemas.jina_runtime import require
+from telemetry import carrying
 
 require(
     GatewayStreamer,
@@ -36,8 +37,7 @@ require(
     "stream_docs",
     "close",
 )
-require(TopologyGraph._ReqReplyNode, "stream_single_doc")
-require(GrpcConnectionPool, "_handle_aiorpcerror")
+require(GrpcConnectionPool, "_handle_aiorpcerror", "send_single_document_request")
 require(_ConnectionStubs, "_init_stubs")
 
 _MOST_AT_ONCE = 100
@@ -134,13 +134,18 @@ class EndpointStreamer(GatewayStreamer):
         replicas = pool._connections.get_replicas(node.name, True)
         connection = await replicas.get_next_connection(num_retries=1)
         sent: Any = None
+        span = passing(endpoint, next(iter(request.proto_with_data.data.docs.docs), None))
+        metadata = (("endpoint", endpoint), *carrying.metadata(span))
         try:
             if not connection._initialized:
                 await connection._init_stubs()
-            sent = connection.single_data_stub.process_single_data(
-                request, metadata=(("endpoint", endpoint),), compression=pool.compression, timeout=node._timeout_send
-            )
-            response: DataRequest = await sent
+            with span.ending():
+                sent = connection.single_data_stub.process_single_data(
+                    request, metadata=metadata, compression=pool.compression, timeout=node._timeout_send
+                )
+                response: DataRequest = await sent
+                if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                    raise from_status(response.header.status)
         except AioRpcError as error:
             address = connection.address
             failure = await pool._handle_aiorpcerror(
@@ -152,8 +157,6 @@ class EndpointStreamer(GatewayStreamer):
         finally:
             if sent is not None:
                 sent.cancel()  # does nothing to a call that is done
-        if response.header.status.code == jina_pb2.StatusProto.ERROR:
-            raise from_status(response.header.status)
         response.document_array_cls = documents or DocList.__class_getitem__(self._endpoints_models_map[endpoint]["output"])
         return response
 
@@ -162,14 +165,20 @@ class EndpointStreamer(GatewayStreamer):
         endpoint = request.header.exec_endpoint
         self.check(endpoint, streams=True)
         _refuse_target(request.header.target_executor)
-        node = self.stage_of(endpoint)
-        try:
-            async for response in node.stream_single_doc(
-                request=request, connection_pool=self._connection_pool, endpoint=endpoint, return_type=None
-            ):
-                yield response
-        except InternalNetworkError as error:
-            raise from_network(error, self._executor_addresses) from error
+        node, models = self.stage_of(endpoint), self._endpoints_models_map[endpoint]
+        request.document_cls = models["input"]
+        with passing(endpoint, request.proto_with_data.document).ending() as span:
+            try:
+                async for response, _ in self._connection_pool.send_single_document_request(
+                    request=request, deployment=node.name, metadata=dict(carrying.metadata(span)), head=True, endpoint=endpoint,
+                    timeout=node._timeout_send, retries=node._retries,
+                ):  # fmt: skip
+                    if isinstance(response, BaseException):
+                        raise response
+                    response.document_cls = models["output"]
+                    yield response
+            except InternalNetworkError as error:
+                raise from_network(error, self._executor_addresses) from error
 
     async def stream_docs(
         self, docs: DocList[Any], *, exec_endpoint: str | None = None, return_type: Any = None, return_results: bool = False, **header: Any

@@ -51,6 +51,11 @@ def install(app: FastAPI, stages: StageCalls) -> None:
     async def cancel(run_id: RunId) -> RunSummary:
         return await stages.call("/cancel", RunQuery(run_id=run_id), RunSummary)
 
+    @app.delete("/v1/research/{run_id}/record", status_code=204, tags=_TAGS, summary="Delete all that is kept of a run")
+    async def forget(run_id: RunId) -> Response:
+        await stages.call("/forget", RunQuery(run_id=run_id), RunSummary)
+        return Response(status_code=204)
+
     @app.get(
         "/v1/research/{run_id}/events",
         tags=_TAGS,

@@ -48,11 +48,17 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "/research": ("Research", "Answer a question", "Waits until the run has ended."),
     "/research/stream": ("Research", "Answer a question and stream the run's events", "A client that leaves interrupts the run."),
     "/resume": ("Research", "Stream the rest of an interrupted run", "A run that has ended gives its last event."),
+    "/continue": (
+        "Research",
+        "Follow a run to its end, and go on with it when nobody does",
+        "Past events after `after`, and those to come, each once: for a client that lost its connection.",
+    ),
     "/submit": ("Research", "Begin a run that nobody waits for", "`/events` follows it. As `POST /v1/research`."),
     "/events": ("Research", "Follow a run's events", "Past ones after `after`, and those to come; the last is `run_ended`."),
     "/run": ("Research", "A run as far as it has come", "With its answer when it has ended."),
     "/runs": ("Research", "The newest runs, or one of them", ""),
     "/cancel": ("Research", "Stop a run for good", ""),
+    "/forget": ("Research", "Delete all that is kept of a run", "As `DELETE /v1/research/{run_id}/record`; not of one that is under way."),
     "/approve": ("Research", "Let a run that waits go on with its outline", "As `POST /v1/research/{run_id}/outline`."),
     "/page": ("Research", "A page as it was read in a run", ""),
     "/understand": ("Stages", "Planner: language, style and criteria of a question", ""),
@@ -211,7 +217,7 @@ def _add_failures(path: str, method: str, operation: Json) -> None:
         statuses |= {404}
     elif path == "/health/ready":
         statuses |= {503}
-    if path.startswith(("/v1/research/{run_id}/outline", "/v1/research/{run_id}/answer")):
+    if path.startswith(("/v1/research/{run_id}/outline", "/v1/research/{run_id}/answer", "/v1/research/{run_id}/record")):
         statuses |= {409}
     if path == "/v1/research/{run_id}/events":
         responses["204"] = {"description": "The stream had ended already."}

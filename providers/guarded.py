@@ -25,6 +25,7 @@ import httpx
 
 from providers.content_encoding import ACCEPTED, Body, Damaged, TooLarge, decoder_for
 from schemas.errors import ConfigurationError, PageUnavailable, ReadError
+from telemetry import upstream
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -247,7 +248,9 @@ class GuardedClient:
         target = self._policy.check_url(url)
         for _ in range(_MOST_REDIRECTS + 1):
             async with visit(target) if visit else contextlib.nullcontext():
-                answer = await self._request(target, max_bytes, truncate, accept)
+                with upstream.request("web", "GET", target.origin) as sent:
+                    answer = await self._request(target, max_bytes, truncate, accept)
+                    sent.answered(answer.status if isinstance(answer, Fetched) else 302, judged=True)
             if isinstance(answer, Fetched):
                 return answer
             try:

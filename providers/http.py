@@ -10,22 +10,18 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 from pydantic import SecretStr
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_random_exponential
-from tenacity.stop import stop_any
 
 from providers.content_encoding import ACCEPTED, Body, Damaged, TooLarge, decoder_for
-from providers.dates import internet_time
-from providers.upstream import Failure, Fault, NotAsked, Refusal, Rejection, Upstream
+from providers.upstream import Failure, Fault, Limited, NotAsked, Refusal, Rejection, Unavailable, Upstream, retry_after_seconds
 from schemas.errors import ConfigurationError, UpstreamError
 from schemas.usage import Usage
+from telemetry import upstream
 
-_ATTEMPTS = 3
 _RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 _REASON_CHARACTERS = 200
 _ERROR_BODY_BYTES = 65_536
@@ -61,6 +57,9 @@ class Endpoint:
     upstream: Upstream = field(default_factory=Upstream, compare=False, repr=False)
     """How it is spared; shared by all calls with this endpoint."""
 
+    def __post_init__(self) -> None:
+        self.upstream.name = self.upstream.name or self.service
+
     def fails(self, message: str) -> UpstreamError:
         """The error for a failed call; `message` continues the service's name."""
         return self.error(f"{self.service} {message}", usage=self.failed_usage)
@@ -95,14 +94,6 @@ class Endpoint:
         return self.fails(message)
 
 
-class _Unavailable(Fault):
-    """Unreachable or overloaded, which may pass."""
-
-
-class _Limited(Refusal):
-    """Too many requests, which will pass."""
-
-
 def create_client() -> httpx.AsyncClient:
     """A client for providers, to be kept and closed by its owner: it follows no redirects and keeps its connections."""
     return httpx.AsyncClient(
@@ -110,6 +101,7 @@ def create_client() -> httpx.AsyncClient:
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=10.0),  # `_send` limits the whole call
         limits=httpx.Limits(max_connections=256, max_keepalive_connections=32),
+        event_hooks=upstream.HOOKS,
     )
 
 
@@ -223,25 +215,18 @@ class _Call:
                 return read(await self._body())
         except NotAsked as failure:
             usage = Usage() if self._sent_at is None else endpoint.failed_usage
-            raise endpoint.error(f"{endpoint.service} {failure}", usage=usage) from failure
+            failed = endpoint.fails(str(failure))
+            raise type(failed)(failed.message, usage=usage) from failure
         except Failure as failure:
             raise endpoint.fails(str(failure)) from failure
 
     async def _body(self) -> bytes:
-        def pause(state: RetryCallState) -> float:
-            return max(self._endpoint.pause_seconds, _pause(state))
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((_Unavailable, _Limited)),
-            stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(self._deadline - time.monotonic())),
-            wait=pause,
-            reraise=True,
-        )
+        endpoint = self._endpoint
+        sending = endpoint.upstream.attempts(self._attempt, self._deadline, least_pause=endpoint.pause_seconds)
         try:
-            body: bytes = await asyncio.wait_for(retrying(self._attempt), self._deadline - time.monotonic())
+            return await asyncio.wait_for(sending, self._deadline - time.monotonic())
         except asyncio.TimeoutError:
             raise self._late() from None
-        return body
 
     def _late(self) -> Failure:
         upstream = self._endpoint.upstream
@@ -252,15 +237,9 @@ class _Call:
         return Fault(message) if patient else Failure(message)
 
     async def _attempt(self) -> bytes:
-        upstream = self._endpoint.upstream
-        await upstream.turn(self._deadline)
         self._sent_at = self._sent_at or time.monotonic()
-        try:
+        with upstream.request(self._endpoint.service, self._request.method, self._request.url):
             return await self._exchange()
-        except Failure as failure:
-            if failure.retry_after:
-                upstream.pause(failure.retry_after)
-            raise
 
     async def _exchange(self) -> bytes:
         endpoint, request = self._endpoint, self._request
@@ -274,9 +253,9 @@ class _Call:
                     return body
                 reason = _reason(endpoint, await _error_body(response))
         except httpx.TimeoutException as failure:
-            raise _Unavailable("cannot be reached: connecting took too long") from failure
+            raise Unavailable("cannot be reached: connecting took too long") from failure
         except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
-            raise _Unavailable(f"cannot be reached: {endpoint.said(str(failure)) or type(failure).__name__}") from failure
+            raise Unavailable(f"cannot be reached: {endpoint.said(str(failure)) or type(failure).__name__}") from failure
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
             raise Failure(f"cannot be used: {endpoint.said(str(failure)) or type(failure).__name__}") from failure
         raise _failure(endpoint, request, response, reason)
@@ -295,11 +274,11 @@ def _failure(endpoint: Endpoint, request: _Request, response: httpx.Response, re
     if status == 402 and endpoint.key_setting:
         return kind(f"is out of credit: top up the account of {endpoint.key_setting}{reason}")
     if status in _RETRIED_STATUSES:
-        retry_after = _seconds(response.headers.get("Retry-After", ""))
+        retry_after = retry_after_seconds(response.headers.get("Retry-After", ""))
         when = f", it asks to wait {retry_after:g} s" if retry_after else ""
         if status == 429:
-            return _Limited(f"limits the rate: HTTP {status}{when}{reason}", retry_after)
-        return _Unavailable(f"is failing: HTTP {status}{when}{reason}", retry_after)
+            return Limited(f"limits the rate: HTTP {status}{when}{reason}", retry_after)
+        return Unavailable(f"is failing: HTTP {status}{when}{reason}", retry_after)
     return kind(f"{'is failing' if status >= 500 else 'refused the request'}: HTTP {status}{reason}")
 
 
@@ -332,23 +311,6 @@ async def _error_body(response: httpx.Response) -> bytes:
         return await _read(response, _ERROR_BODY_BYTES) or b""
     except Fault:
         return b""
-
-
-_backoff = wait_random_exponential(multiplier=0.2, max=5)
-
-
-def _pause(state: RetryCallState) -> float:
-    failure = state.outcome.exception() if state.outcome else None
-    asked = failure.retry_after if isinstance(failure, Failure) else None
-    return _backoff(state) if asked is None else asked
-
-
-def _seconds(retry_after: str) -> float | None:
-    """Seconds that a Retry-After header asks for, a number or a time; None when there is none."""
-    if retry_after.isascii() and retry_after.isdigit():  # other scripts have digits too, not all of which are numbers
-        return float(retry_after[:9])
-    moment = internet_time(retry_after)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment and moment.tzinfo else None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

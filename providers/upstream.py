@@ -1,25 +1,46 @@
-"""What one upstream is spared, over all calls that one provider makes to it.
+"""What one upstream is spared, over all calls that one provider makes to it: the mechanism; `policies.py` says who gets what.
 
 It is sent no more requests at a time and in a period than it takes, none during a pause that it asked for, and none for a
-while when it keeps failing or refuses us whatever we ask. A call that cannot be made in time is refused at once, with the
-reason, so that another provider can be asked.
+while when it keeps failing or refuses us whatever we ask. What may pass is tried again, after a pause that no two clients
+make alike. A call that cannot be made in time is refused at once, with the reason, so that another provider can be asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timezone
+from typing import Any, Literal, TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OPENED, Context, OpenedState
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_any
+
+from providers.dates import internet_time
+from telemetry.upstream import UPSTREAMS
 
 _LONGEST_PAUSE_SECONDS = 3_600.0
+_LONGEST_BACKOFF_SECONDS = 8.0
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_LARGEST_NUMBER = 1e9
+
+T = TypeVar("T")
+State = Literal["closed", "open", "half-open"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +57,17 @@ class Policy:
 
     at_once: int | None = None
     """Calls under way, those that pause before another attempt included; None for any number."""
+    waiting: int = 1_000
+    """Calls that may wait for their turn; more are refused at once."""
+    attempts: int = 3
+    """How often one call is sent in all, when what went wrong may pass."""
+    backoff_seconds: float = 0.2
+    """Longest pause before the second attempt; it doubles with every further one, up to 8 seconds, and half of it is chance."""
     rate: Rate | None = None
     failures: int | None = None
     """Calls in a row that end in a `Fault` before the upstream is left alone; None for never.
 
-    For an upstream whose failures may be those of what it is asked about, such as a reader of pages, leave it unset.
+    For an upstream whose failures may be those of what it is asked about, such as a reader of pages, take a higher number.
     """
     failing_seconds: float = 30.0
     """How long it is left alone then, before one call tries again."""
@@ -56,6 +83,10 @@ class Failure(Exception):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.attempts = 1
+        """How often the call was sent."""
+        self.too_late: float | None = None
+        """Seconds until the next attempt, which would have come too late; None when there was to be none."""
 
 
 class Fault(Failure):
@@ -70,15 +101,47 @@ class Refusal(Failure):
     """It is well and refuses this request."""
 
 
+class Unavailable(Fault):
+    """Unreachable or overloaded, which may pass."""
+
+
+class Limited(Refusal):
+    """Too many requests, which will pass."""
+
+
 class NotAsked(Failure):
     """No request was sent, to spare the upstream."""
+
+
+def retry_after_seconds(header: str) -> float | None:
+    """Seconds that a Retry-After header asks for, a number or a time; None when it asks for nothing."""
+    header = header.strip()
+    if _NUMBER.fullmatch(header):  # in ASCII: other scripts have digits too, not all of which are numbers
+        return min(float(header[:20]), _LARGEST_NUMBER)
+    moment = internet_time(header)
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+
+
+def backoff(seconds: float) -> Callable[[RetryCallState], float]:
+    """The pause before the next attempt: at most `seconds`, doubled with every one, half of it chance, so that clients that
+    failed together do not come back together."""
+    half, longest = seconds / 2, _LONGEST_BACKOFF_SECONDS / 2
+    fixed, chance = wait_exponential(multiplier=half, max=longest), wait_random_exponential(multiplier=half, max=longest)
+    return lambda state: fixed(state) + chance(state)
 
 
 class Upstream:
     """One upstream, as one process asks it. To be used from one event loop."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, name: str = "") -> None:
+        """`name` is for those who measure, such as "Jina search"."""
         self.policy = policy or Policy()
+        self.name = name
+        self.under_way = 0
+        """Calls that have a slot."""
         rate = self.policy.rate
         self._slots = asyncio.Semaphore(self.policy.at_once) if self.policy.at_once else None
         self._window = _Window(rate) if rate else None
@@ -89,6 +152,20 @@ class Upstream:
         self._waiting: dict[asyncio.Task[Any], float] = {}
         self._called_off: dict[asyncio.Task[Any], NotAsked] = {}
         self._answered = False
+        UPSTREAMS.add(self)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a slot, for their turn, or for the end of a pause."""
+        return len(self._waiting)
+
+    @property
+    def state(self) -> State:
+        """`open` while it is left alone, `half-open` when one call may try, or tries, whether it is well again."""
+        if self._answered:  # which counts as soon as nobody can retract it
+            return "closed"
+        states = {self._rejecting.state, self._failing.state}
+        return "open" if "open" in states else "half-open" if "half-open" in states else "closed"
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
@@ -115,10 +192,13 @@ class Upstream:
         """
         left = deadline - time.monotonic()
         if self._window is not None and self._window.seconds_until_free(len(self._waiting)) > max(0.0, left):
-            raise NotAsked(f"has too many requests waiting for their turn ({self.limits})") if self._waiting else self.no_turn()
+            raise self._crowded() if self._waiting else self.no_turn()
         if self._slots is None:
-            yield
+            with self._counted():
+                yield
             return
+        if self._slots.locked() and len(self._waiting) >= self.policy.waiting:
+            raise self._crowded()
         with self._wait(deadline) as task:
             timer = asyncio.get_running_loop().call_later(left, self._end_wait, task, self.no_turn())
             try:
@@ -126,9 +206,58 @@ class Upstream:
             finally:
                 timer.cancel()
         try:
-            yield
+            with self._counted():
+                yield
         finally:
             self._slots.release()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def attempts(self, attempt: Callable[[], Awaitable[T]], deadline: float, *, least_pause: float = 0.0) -> T:
+        """What `attempt` returns, which sends one request. Each waits for its turn first.
+
+        It is made again after an `Unavailable` or `Limited` failure: as often as the policy says, after what the upstream asked
+        for or `least_pause` seconds and a little more by chance, and never when that would be beyond `deadline`. Raises the last
+        failure, which knows how many attempts there were.
+        """
+        chance = backoff(self.policy.backoff_seconds)
+        most = self.policy.attempts
+
+        def pause(state: RetryCallState) -> float:
+            failure = state.outcome.exception() if state.outcome else None
+            asked = failure.retry_after if isinstance(failure, Failure) else None
+            return chance(state) if asked is None and not least_pause else max(asked or 0.0, least_pause) + chance(state)
+
+        def given_up(state: RetryCallState) -> T:
+            failure = state.outcome.exception() if state.outcome else None
+            assert isinstance(failure, Failure)
+            failure.attempts = state.attempt_number
+            failure.too_late = state.upcoming_sleep if state.attempt_number < most else None
+            raise failure
+
+        async def once() -> T:
+            await self.turn(deadline)
+            try:
+                return await attempt()
+            except Failure as failure:
+                if failure.retry_after:
+                    self.pause(failure.retry_after)
+                raise
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((Unavailable, Limited)),
+            stop=stop_any(stop_after_attempt(most), stop_before_delay(deadline - time.monotonic())),
+            wait=pause,
+            retry_error_callback=given_up,
+        )
+        answer: T = await retrying(once)
+        return answer
 
     async def turn(self, deadline: float) -> None:
         """Before one attempt: waits until the rate allows it and no pause holds; the caller sees to the deadline."""
@@ -166,6 +295,9 @@ class Upstream:
             await self._rejecting.record(failure if isinstance(failure, Rejection) else None)
         await self._failing.record(failure if isinstance(failure, Fault) else None)
         self._call_off()
+
+    def _crowded(self) -> NotAsked:
+        return NotAsked(f"has too many requests waiting for their turn ({self.limits})")
 
     def no_turn(self) -> NotAsked:
         """What is raised when a deadline passes while waiting."""
@@ -251,6 +383,12 @@ class _Circuit:
         self._state: Context | None = None
         self._cause = ""
         self._trying = False
+
+    @property
+    def state(self) -> State:
+        """Where it is now."""
+        left = self._left()
+        return "closed" if left is None else "open" if left > 0 else "half-open"
 
     def check(self) -> None:
         """Raise `NotAsked` while it is open."""

@@ -31,7 +31,7 @@ DeepSearchError
 │   └── NotRecorded          a replay needs an answer that was never recorded
 ├── SandboxError             generated code failed, or ran out of time or memory
 ├── StageUnavailable         a stage of the Flow cannot be reached
-│   └── Overloaded           as many runs are under way and waiting as are taken
+│   └── Overloaded           as many runs, or calls of a stage, are under way and waiting as are taken
 │       └── ClientLeft       nobody waits any more
 ├── JournalError             the journal cannot be read or written
 │   └── RunLost              the run belongs to another process by now
@@ -66,7 +66,7 @@ class DeepSearchError(Exception):
         """Seconds after which it is worth trying again, None when that is not known."""
         self.usage = usage or Usage()
         # jina carries `args` across processes, as strings; `from_wire` reads them back.
-        super().__init__(message, field or "", self.usage.model_dump_json())
+        super().__init__(message, field or "", self.usage.model_dump_json(), *([] if retry_after is None else [str(retry_after)]))
 
     def __str__(self) -> str:
         return self.message
@@ -253,7 +253,7 @@ class StageUnavailable(DeepSearchError):
 
 
 class Overloaded(StageUnavailable):
-    """As many runs are under way and waiting as the gateway takes."""
+    """As many runs, or calls of a stage, are under way and waiting as are taken; nothing was begun."""
 
     code = "overloaded"
 
@@ -299,9 +299,10 @@ def from_wire(name: str, args: list[str], description: str = "") -> DeepSearchEr
     An unknown name (an exception that is not of this tree) becomes a `DeepSearchError` with `description`.
     """
     error = ERRORS.get(name)
-    if error is None or len(args) != 3:
+    if error is None or len(args) not in (3, 4):
         return DeepSearchError(description or f"{name}: {' '.join(args)}")
-    return error(args[0], field=args[1] or None, usage=Usage.model_validate_json(args[2]))
+    retry_after = int(args[3]) if len(args) == 4 else None
+    return error(args[0], field=args[1] or None, usage=Usage.model_validate_json(args[2]), retry_after=retry_after)
 
 
 def from_code(code: str, message: str) -> DeepSearchError:

@@ -93,6 +93,7 @@ class RunStarted(Record):
     limits: Limits
     background: bool = Field(False, description="It goes on without a client, and after a restart of the controller.")
     parent: str = Field("", description="The run whose sub-problem this one works on.")
+    traceparent: str = Field("", description="The trace it belongs to (W3C Trace Context); empty when none was made.")
 
 
 class StageCalled(Record):

@@ -7,8 +7,12 @@ that has it already. Importing it again changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
@@ -19,7 +23,8 @@ from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
 
 import schemas.wire  # noqa: F401  (faster documents in every process)
-from schemas.errors import ConfigurationError, DeepSearchError
+from schemas.bulkhead import Bulkhead
+from schemas.errors import ConfigurationError, DeepSearchError, Overloaded
 from schemas.settings import get_settings
 
 # jina posts usage to telemetry.jina.ai from every process unless this is set, to whatever value.
@@ -39,15 +44,26 @@ def require(owner: Any, *names: str) -> None:
 
 
 async def _shutdown(self: Any) -> None:
-    """Stop taking calls, let those in flight finish, then close the Executor and wait until it is closed.
+    """Say that it is not ready, stop taking calls, let those in flight finish, then close the Executor and wait until it is closed.
+
+    The port stays open for LEAVING_SECONDS after that was said, because whoever sends calls hears of it a little later. Then an
+    Executor that has a method `leave` is told, while its calls go on: it may hand over what will not be done in time.
 
     jina closes the Executor first and cuts the calls, so that a rolling update or a Ctrl-C loses work already paid for; and
-    it awaits no `close()`, but connections can only be closed by awaiting.
+    it awaits no `close()`, but connections can only be closed by awaiting. And it does everything twice.
     """
+    if self.__dict__.setdefault("stopped", False):
+        return
+    self.stopped = True
     await BaseServer.shutdown(self)
     await self.health_servicer.enter_graceful_shutdown()
-    await self.server.stop(grace=get_settings().drain_seconds)
+    await asyncio.sleep(get_settings().leaving_seconds)
     handler = self._request_handler
+    leave = getattr(handler._executor, "leave", None) if isinstance(handler, WorkerRequestHandler) else None
+    stopping = asyncio.ensure_future(self.server.stop(grace=get_settings().drain_seconds))
+    if leave is not None:
+        await leave()
+    await stopping
     if isinstance(handler, WorkerRequestHandler):  # the gateway's handler serves HTTP too, and is closed after both
         closing = handler._executor.close()
         if isawaitable(closing):
@@ -59,6 +75,60 @@ require(GRPCServer, "shutdown")
 require(BaseServer, "shutdown")
 require(WorkerRequestHandler, "close")
 GRPCServer.shutdown = _shutdown
+
+
+# -- no process takes on more than it can do -----------------------------------------------------------------------------
+
+_SECONDS_LEFT: ContextVar[float | None] = ContextVar("seconds_left", default=None)
+
+
+def _bulkhead(handler: Any, kind: str) -> Bulkhead:
+    """The bulkhead of a stage's process for its calls or its streams: a stream that lasts keeps no call from being answered."""
+    found: dict[str, Bulkhead] = handler.__dict__.setdefault("bulkheads", {})
+    if kind not in found:
+        settings = get_settings()
+        own: tuple[int, str] | None = getattr(handler._executor, "at_once", None) if kind == "calls" else None
+        at_once, setting = own or (settings.deepsearch_stage_concurrency, "DEEPSEARCH_STAGE_CONCURRENCY")
+        name = getattr(handler._executor.metas, "name", "") or type(handler._executor).__name__
+        found[kind] = Bulkhead(at_once, settings.deepsearch_stage_waiting, name=name, settings=(setting, "DEEPSEARCH_STAGE_WAITING"))
+    return found[kind]
+
+
+_process_data, _handle, _stream_doc = WorkerRequestHandler.process_data, WorkerRequestHandler.handle, WorkerRequestHandler.stream_doc
+
+
+async def _with_deadline(self: Any, requests: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+    """As jina's; remembers how long the caller waits for the answer."""
+    _SECONDS_LEFT.set(context.time_remaining() if context is not None else None)
+    return await _process_data(self, requests, context, *args, **kwargs)
+
+
+async def _bounded(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """As jina's, with a place for the call; `Overloaded` travels as any error of a stage."""
+    async with _bulkhead(self, "calls").place(_SECONDS_LEFT.get()):
+        return await _handle(self, *args, **kwargs)
+
+
+async def _bounded_stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+    """As jina's, with a place for the stream; the only answer of one that gets none is its refusal."""
+    async with AsyncExitStack() as held:
+        try:
+            await held.enter_async_context(_bulkhead(self, "streams").place(context.time_remaining() if context is not None else None))
+        except Overloaded as refusal:
+            logging.getLogger(__name__).warning("%s: %s", request.header.exec_endpoint, refusal)
+            request.add_exception(refusal, self._executor)
+            yield request
+            return
+        async with aclosing(_stream_doc(self, request, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+
+require(WorkerRequestHandler, "process_data", "handle", "stream_doc")
+if _handle.__name__ != _bounded.__name__:
+    WorkerRequestHandler.process_data = _with_deadline
+    WorkerRequestHandler.handle = _bounded
+    WorkerRequestHandler.stream_doc = _bounded_stream
 
 
 # jina's clients, our gateway among them, send a sign of life every ten seconds, but its servers take one in five minutes: after

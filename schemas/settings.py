@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     llm_max_retries: int = Field(
         2, ge=0, le=10, description="Retries of a model call after 429, 5xx or a broken connection; Retry-After is honoured."
     )
+    llm_concurrency: int = Field(64, ge=1, le=1024, description="Calls that one process has under way at the model's server.")
     llm_price_input: float = Field(0.0, ge=0, description="USD per million prompt tokens; 0: money is not counted.")
     llm_price_output: float = Field(0.0, ge=0, description="USD per million completion tokens.")
 
@@ -153,7 +154,9 @@ class Settings(BaseSettings):
         10.0, ge=1, le=600, description="Time without a sign of life from a run's controller after which another goes on with the run."
     )
     deepsearch_keep_days: Optional[float] = Field(
-        None, gt=0, description="Days after which a run that has ended is deleted with its pages; unset: runs are kept until they are deleted."
+        None,
+        gt=0,
+        description="Days after which a run that has ended is deleted with its pages; unset: runs are kept until they are deleted.",
     )
 
     # -- run defaults --------------------------------------------------------------------------------------------------
@@ -217,6 +220,16 @@ class Settings(BaseSettings):
     page_reader_address: Optional[str] = Field(None, description="The same for the page readers.")
     evaluator_address: Optional[str] = Field(None, description="The same for the evaluator.")
     answer_finalizer_address: Optional[str] = Field(None, description="The same for the answer finalizer.")
+    deepsearch_stage_concurrency: int = Field(
+        256,
+        ge=1,
+        description="Calls, and as many streams, that one stage process works on at the same time; a page reader: READER_CONCURRENCY.",
+    )
+    deepsearch_stage_waiting: int = Field(
+        256,
+        ge=0,
+        description="Calls, and as many streams, that may wait for their turn in one stage process; more are refused as overloaded.",
+    )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its calls finish.")
     leaving_seconds: float = Field(
         0.0,
@@ -230,7 +243,8 @@ class Settings(BaseSettings):
         "text", description="`json`: one object a line, with the ids of run and trace where there is one."
     )
     deepsearch_stage_metrics: bool = Field(
-        False, description="Serve Prometheus metrics of every stage at /metrics, on its port plus 1000; those of the gateway are on its HTTP port."
+        False,
+        description="Serve Prometheus metrics of every stage at /metrics, on its port plus 1000; those of the gateway are on its HTTP port.",
     )
     otel_exporter_otlp_endpoint: Optional[str] = Field(
         None, description="OpenTelemetry collector that traces are sent to, such as http://localhost:4317 (gRPC). Unset: none are made."
@@ -244,6 +258,11 @@ class Settings(BaseSettings):
     def state_url(self) -> str:
         """URL of the journal, default applied."""
         return _secret(self.deepsearch_state_url) or f"sqlite:///{self.deepsearch_home / 'runs.db'}"
+
+    @property
+    def has_corpus(self) -> bool:
+        """Whether there are documents to search: a folder, or the corpus that a cluster shares."""
+        return self.deepsearch_corpus is not None or self.deepsearch_corpus_url is not None
 
     @property
     def cache_url(self) -> str:

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from schemas.settings import Settings, get_settings
 from tests.scripted import ScriptedServer
 
+pytest_plugins = ["tests.engine", "tests.servers"]
+
 _LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname().lower()}
 
 

@@ -11,11 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import tantivy
 
-from providers.corpus import Corpus, open_corpus
+from providers.corpus import Corpus, CorpusHit, open_corpus
+from providers.corpus.database import Database
+from providers.corpus.shared import SharedCorpus
+from tests.servers import PostgresServer
 
 PASSAGES_PER_DOCUMENT = 10
 QUERIES = 200
@@ -49,8 +53,8 @@ def words(count: int, generator: random.Random) -> list[str]:
     return ["".join(generator.choices(syllables, k=generator.randint(2, 4))) + generator.choice(["", "n", "s", "r"]) for _ in range(count)]
 
 
-def make_passages(count: int) -> tuple[list[str], list[str]]:
-    """Passages of about 600 characters with a natural (Zipf) distribution of words, and queries of words that occur together."""
+def make_passages(count: int) -> tuple[list[str], list[str], list[int]]:
+    """Passages of about 600 characters with a natural (Zipf) distribution of words, queries of words of one of them, and which that is."""
     generator = random.Random(7)
     # Real function words first, so that the text is taken for English and stemmed as such.
     vocabulary = ["the", "of", "and", "is", "in", "to", "was", "that", "with", "for", *words(30_000, generator)]
@@ -59,8 +63,9 @@ def make_passages(count: int) -> tuple[list[str], list[str]]:
     for _ in range(count):
         drawn = generator.choices(vocabulary, weights, k=90)
         passages.append(" ".join(" ".join(drawn[i : i + 15]).capitalize() + "." for i in range(0, 90, 15)))
-    queries = [" ".join(generator.sample(generator.choice(passages).lower().replace(".", "").split(), 4)) for _ in range(QUERIES)]
-    return passages, queries
+    sources = [generator.randrange(count) for _ in range(QUERIES)]
+    queries = [" ".join(generator.sample(passages[source].lower().replace(".", "").split(), 4)) for source in sources]
+    return passages, queries, sources
 
 
 def write_documents(passages: list[str], folder: Path) -> None:
@@ -99,17 +104,35 @@ def query_tantivy(index: tantivy.Index, queries: list[str]) -> float:
     return statistics.median(times)
 
 
-async def query_corpus(corpus: Corpus, queries: list[str]) -> float:
-    """Median seconds of a query with the corpus: ten documents with snippets."""
-    times = []
+async def query_corpus(corpus: Corpus, queries: list[str]) -> tuple[float, list[list[CorpusHit]]]:
+    """Median seconds of a query with the corpus, ten documents with snippets, and what it found."""
+    times, found = [], []
     for query in queries:
         started = time.perf_counter()
-        await corpus.search(query, 10, "en")
+        found.append((await corpus.search(query, 10, "en")).hits)
         times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    return statistics.median(times), found
 
 
-async def measure(passages: list[str], queries: list[str], folder: Path) -> dict[str, float]:
+def recall(found: list[list[CorpusHit]], sources: list[int]) -> float:
+    """Share of the queries whose own document is among the ten that were found."""
+    names = [f"/{source - source % PASSAGES_PER_DOCUMENT:06}.md" for source in sources]
+    return sum(any(hit.url.endswith(name) for hit in hits) for hits, name in zip(found, names, strict=True)) / len(sources)
+
+
+async def indexing(corpus: Corpus) -> tuple[float, float]:
+    """Seconds of indexing everything, and of indexing again."""
+    started = time.perf_counter()
+    report = await corpus.index()
+    seconds = time.perf_counter() - started
+    if report.failed:
+        raise SystemExit(f"the corpus did not index everything: {report.failed[0]}")
+    started = time.perf_counter()
+    await corpus.index()
+    return seconds, time.perf_counter() - started
+
+
+async def measure(passages: list[str], queries: list[str], sources: list[int], folder: Path) -> dict[str, float]:
     """One run: both indexes made from nothing, then queried."""
     documents = folder / "documents"
     documents.mkdir()
@@ -117,25 +140,19 @@ async def measure(passages: list[str], queries: list[str], folder: Path) -> dict
     (folder / "tantivy").mkdir()
     alone, index = index_with_tantivy(passages, folder / "tantivy")
     corpus = open_corpus(documents, folder / "home")
-    started = time.perf_counter()
-    report = await corpus.index()
-    indexing = time.perf_counter() - started
-    if report.failed:
-        raise SystemExit(f"the corpus did not index everything: {report.failed[0]}")
-    started = time.perf_counter()
-    await corpus.index()
-    again = time.perf_counter() - started
+    seconds, again = await indexing(corpus)
     query_alone = query_tantivy(index, queries)
-    query = await query_corpus(corpus, queries)
-    corpus.close()
+    query, found = await query_corpus(corpus, queries)
+    await corpus.close()
     command = [sys.executable, "-c", _FRESH_PROCESS, str(documents), str(folder / "home"), json.dumps(queries[:20])]
     fresh = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: ASYNC221
     return {
-        "indexing_seconds": indexing,
-        "indexing_ratio": indexing / alone,
+        "indexing_seconds": seconds,
+        "indexing_ratio": seconds / alone,
         "unchanged_seconds": again,
         "query_ms": query * 1_000,
         "query_ratio": query / query_alone,
+        "recall_at_10": recall(found, sources),
         "import_seconds": fresh["import"],
         "first_query_ms": fresh["first"] * 1_000,
         "resident_mb_imported": fresh["resident_before"],
@@ -143,17 +160,54 @@ async def measure(passages: list[str], queries: list[str], folder: Path) -> dict
     }
 
 
+async def measure_shared(queries: list[str], sources: list[int], folder: Path, url: str) -> dict[str, float]:
+    """The same documents in the database at `url`, compared with the index of the folder that `measure` made."""
+    documents = folder / "documents"
+    database, own = Database(url), open_corpus(documents, folder / "home")
+    try:
+        seconds, again = await indexing(SharedCorpus(database, documents, home=folder / "home"))
+        await database.run(lambda connection: connection.execute("VACUUM ANALYZE"))  # as autovacuum does after a minute
+        query, found = await query_corpus(SharedCorpus(database, None), queries)
+        inside, _ = await query_corpus(SharedCorpus(database, documents), queries)
+        size = await database.run(lambda connection: connection.fetchval("SELECT pg_database_size(current_database())"))
+        _, expected = await query_corpus(own, queries)
+    finally:
+        await database.close()
+        await own.close()
+    same = [[hit.url for hit in one] == [hit.url for hit in other] for one, other in zip(found, expected, strict=True)]
+    return {
+        "postgres_indexing_seconds": seconds,
+        "postgres_unchanged_seconds": again,
+        "postgres_query_ms": query * 1_000,
+        "postgres_query_inside_folder_ms": inside * 1_000,
+        "postgres_recall_at_10": recall(found, sources),
+        "postgres_same_ten": sum(same) / len(same),
+        "postgres_megabytes": size / 1_000_000,
+    }
+
+
+async def run(passages: list[str], queries: list[str], sources: list[int], server: PostgresServer | None) -> dict[str, float]:
+    """The numbers of one run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        result = await measure(passages, queries, sources, folder)
+        if server is not None:
+            url = server.url()
+            result |= await measure_shared(queries, sources, folder, url)
+            server.drop(url)
+    return result
+
+
 def main() -> None:
     """Print the medians of several runs as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 passages, one run")
+    parser.add_argument("--engine", choices=["folder", "postgres"], default="folder", help="postgres: the shared corpus too")
     arguments = parser.parse_args()
     count, runs = (1_000, 1) if arguments.quick else (10_000, 3)
-    passages, queries = make_passages(count)
-    results = []
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(asyncio.run(measure(passages, queries, Path(folder))))
+    passages, queries, sources = make_passages(count)
+    with PostgresServer() if arguments.engine == "postgres" else nullcontext() as server:
+        results = [asyncio.run(run(passages, queries, sources, server)) for _ in range(runs)]
     medians = {name: round(statistics.median(result[name] for result in results), 3) for name in results[0]}
     print(json.dumps({"passages": count, "runs": runs, **medians}, indent=2))
 

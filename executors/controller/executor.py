@@ -9,9 +9,11 @@ from jina import Executor, requests
 from executors.controller.jobs import Jobs
 from executors.controller.remote_stages import RemoteStages
 from executors.controller.research import Research
+from executors.controller.retention import Retention, forget
 from providers.journal import create_journal
+from providers.journal.measured import measured
 from schemas import events as ev
-from schemas.errors import Cancelled, DeepSearchError, InvalidRequest, from_code
+from schemas.errors import Cancelled, DeepSearchError, InvalidRequest, StageUnavailable, from_code
 from schemas.events import ResearchEvent
 from schemas.reading import Page
 from schemas.reporting import OutlineApproval
@@ -45,10 +47,14 @@ class Controller(Executor):
         super().__init__(**kwargs)
         self._settings = settings or get_settings()
         self._journal = create_journal(self._settings)
+        if self._settings.deepsearch_stage_metrics:
+            self._journal = measured(self._journal)
         self._stages = RemoteStages(self._settings)
         self._research = Research(self._stages, self._journal, self._settings)
-        self._jobs = Jobs(self._research, self._journal, self._stages)
+        self._jobs = Jobs(self._research, self._journal, self._stages, self._settings.deepsearch_lease_seconds)
         self._jobs.recover()
+        self._retention = Retention(self._journal, self._settings.deepsearch_keep_days)
+        self._retention.begin()
 
     @requests(on="/research/stream")
     async def research_stream(self, doc: ResearchRequest, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
@@ -64,6 +70,13 @@ class Controller(Executor):
             async for event in events:
                 yield event
 
+    @requests(on="/continue")
+    async def go_on(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
+        """Stream a run's events after the one that is named, to its end; when nobody drives the run, it is driven here."""
+        async with aclosing(_never_raising(self._research.go_on(doc.run_id, doc.after, doc.after_offset))) as events:
+            async for event in events:
+                yield event
+
     @requests(on="/research")
     async def research(self, doc: ResearchRequest, **kwargs) -> ResearchAnswer:  # type: ignore[no-untyped-def]
         """Answer a question; a run that fails raises its error."""
@@ -76,6 +89,8 @@ class Controller(Executor):
             raise from_code(ended.get("code", ""), ended.get("message", ""))
         if ended.get("outcome") == "cancelled":
             raise Cancelled("the run was cancelled before there was an answer")
+        if ended.get("outcome") == "interrupted":
+            raise StageUnavailable(ended.get("message", ""))
         return ResearchAnswer(**ended["answer"])
 
     @requests(on="/submit")
@@ -117,8 +132,20 @@ class Controller(Executor):
         await self._research.cancel(doc.run_id)
         return await self._journal.summary(doc.run_id)
 
+    @requests(on="/forget")
+    async def forget(self, doc: RunQuery, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
+        """Delete a run that is not under way, with everything that belongs to it."""
+        return await forget(self._journal, doc.run_id)
+
+    async def leave(self) -> None:
+        """Hand over what does not need this process: jobs and those who follow runs. Who waits for a run here still gets its end."""
+        self._research.hand_over()
+        await self._jobs.hand_over()
+
     async def close(self) -> None:
-        """Release connections and the journal."""
+        """Interrupt what is still under way, and release connections and the journal."""
+        await self._retention.close()
         await self._jobs.close()
+        await self._research.close()
         await self._stages.close()
         await self._journal.close()

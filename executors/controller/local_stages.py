@@ -12,6 +12,7 @@ from docarray import BaseDoc
 
 from executors.controller.stages import STAGE_OF_ENDPOINT, Result
 from schemas.errors import DeadlineExceeded, DeepSearchError, StageUnavailable
+from telemetry.stage_calls import StageCall
 
 
 class LocalStages:
@@ -32,7 +33,8 @@ class LocalStages:
                 raise _of_our_tree(error) from error
 
         try:
-            return _checked(await asyncio.wait_for(run(), timeout), returns, endpoint)
+            with StageCall(STAGE_OF_ENDPOINT[endpoint], endpoint):
+                return _checked(await asyncio.wait_for(run(), timeout), returns, endpoint)
         except asyncio.TimeoutError as error:
             raise _late(endpoint, timeout) from error
 
@@ -49,8 +51,9 @@ class LocalStages:
                 raise _of_our_tree(error) from error
 
         try:
-            while (piece := await asyncio.wait_for(following(), deadline - monotonic())) is not None:
-                yield _checked(piece, returns, endpoint)
+            with StageCall(STAGE_OF_ENDPOINT[endpoint], endpoint).ending():
+                while (piece := await asyncio.wait_for(following(), deadline - monotonic())) is not None:
+                    yield _checked(piece, returns, endpoint)
         except asyncio.TimeoutError as error:
             raise _late(endpoint, timeout) from error
         finally:

@@ -16,13 +16,24 @@ from typing import Any
 import grpc
 from docarray import BaseDoc
 from jina.proto.jina_pb2 import DataRequestProto, SingleDocumentRequestProto, StatusProto
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_any, stop_before_delay
 
 from executors.controller.stages import STAGE_OF_ENDPOINT, Result
-from schemas.errors import DeadlineExceeded, DeepSearchError, StageUnavailable, from_wire
+from providers.upstream import backoff
+from schemas.errors import DeadlineExceeded, DeepSearchError, Overloaded, StageUnavailable, from_wire
 from schemas.settings import Settings
+from telemetry.stage_calls import StageCall, answered_by
 
 REPEATABLE = frozenset({"/search", "/rank", "/dedupe", "/read"})
 """Endpoints that cost little and change nothing: when a replica dies during one, another replica is asked."""
+
+_BACKOFF_SECONDS = 0.5
+"""Longest first pause before a stage that is overloaded is asked again, beside what it asks for."""
+
+GONE_SECONDS = 15.0
+"""Longest that a stage is waited for that cannot be reached: one that has died is started again meanwhile."""
+_LOOK_SECONDS = 1.0
+"""Longest pause between attempts to reach it."""
 
 CONNECT_SECONDS = 5.0
 """Longest a connection may take; a refused one fails at once."""
@@ -32,6 +43,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # When a stage ends a connection the name is asked for again at once, so that replicas that came later are found; gRPC would
+    # ask at most every 30 seconds.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     # A stage that comes back is found within this time; gRPC would wait up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -50,12 +64,14 @@ class RemoteStages:
 
     async def call(self, endpoint: str, request: BaseDoc, returns: type[Result], *, timeout: float) -> Result:
         """See `Stages.call`."""
-        return await self._client(endpoint).call(endpoint, request, returns, timeout)
+        with StageCall(STAGE_OF_ENDPOINT[endpoint], endpoint) as watched:
+            return await self._client(endpoint).call(endpoint, request, returns, timeout, watched)
 
     async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result], *, timeout: float) -> AsyncIterator[Result]:
         """See `Stages.stream`."""
-        async for piece in self._client(endpoint).stream(endpoint, request, returns, timeout):
-            yield piece
+        with StageCall(STAGE_OF_ENDPOINT[endpoint], endpoint).ending() as watched:
+            async for piece in self._client(endpoint).stream(endpoint, request, returns, timeout, watched):
+                yield piece
 
     async def ready(self) -> bool:
         """See `Stages.ready`."""
@@ -108,47 +124,83 @@ class _StageClient:
         self._replicas: list[_Replica] = []
         self._turn = count()
 
-    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result], timeout: float) -> Result:
+    async def call(self, endpoint: str, request: BaseDoc, returns: type[Result], timeout: float, watched: StageCall) -> Result:
         message = DataRequestProto()
         message.header.exec_endpoint = endpoint
         message.data.docs.docs.append(request.to_protobuf())
         deadline = monotonic() + timeout
-        for replica in self._in_turn():
-            if not await replica.connected(deadline - monotonic()):
-                continue
-            try:
-                answer = await replica.unary(message, timeout=max(0.0, deadline - monotonic()))
-            except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.UNAVAILABLE and endpoint in REPEATABLE:
-                    continue
-                raise self._failure(error, endpoint, timeout) from error
-            _check(answer.header.status)
-            if not answer.routes:  # jina returns a request as its own answer when the stage does not bind the endpoint
-                raise DeepSearchError(f"The stage {self._stage} has no endpoint {endpoint}.")
-            return returns.from_protobuf(answer.data.docs.docs[0])
-        raise self._unreachable(endpoint, deadline, timeout)
 
-    async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result], timeout: float) -> AsyncIterator[Result]:
+        async def once() -> DataRequestProto:
+            refusal: Overloaded | None = None
+            for replica in self._in_turn():
+                if not await replica.connected(deadline - monotonic()):
+                    continue
+                try:
+                    sent = replica.unary(message, timeout=max(0.0, deadline - monotonic()), metadata=watched.metadata())
+                    reply: DataRequestProto = await sent
+                    answered_by(self._stage, await sent.initial_metadata())
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.UNAVAILABLE and endpoint in REPEATABLE:
+                        continue
+                    raise self._failure(error, endpoint, timeout) from error
+                try:
+                    _check(reply.header.status)
+                except Overloaded as overloaded:  # it has begun nothing, so another one may be asked, whatever the endpoint
+                    refusal = overloaded
+                    continue
+                return reply
+            raise refusal or self._unreachable(endpoint, deadline, timeout)
+
+        answer: DataRequestProto = await _until_admitted(deadline)(once)
+        if not answer.routes:  # jina returns a request as its own answer when the stage does not bind the endpoint
+            raise DeepSearchError(f"The stage {self._stage} has no endpoint {endpoint}.")
+        return returns.from_protobuf(answer.data.docs.docs[0])
+
+    async def stream(
+        self, endpoint: str, request: BaseDoc, returns: type[Result], timeout: float, watched: StageCall
+    ) -> AsyncIterator[Result]:
         message = SingleDocumentRequestProto()
         message.header.exec_endpoint = endpoint
         message.document.CopyFrom(request.to_protobuf())
         deadline = monotonic() + timeout
-        for replica in self._in_turn():
-            if not await replica.connected(deadline - monotonic()):
-                continue
-            call = replica.streaming(message, timeout=max(0.0, deadline - monotonic()))
+
+        async def admitted() -> tuple[Any, Any]:
+            """A stream that has its place, and the first piece of it."""
+            refusal: Overloaded | None = None
+            for replica in self._in_turn():
+                if not await replica.connected(deadline - monotonic()):
+                    continue
+                call = replica.streaming(message, timeout=max(0.0, deadline - monotonic()), metadata=watched.metadata())
+                try:
+                    answer = await call.read()
+                    if answer is not grpc.aio.EOF:
+                        _check(answer.header.status)
+                except Overloaded as overloaded:
+                    call.cancel()
+                    refusal = overloaded
+                    continue
+                except BaseException:
+                    call.cancel()
+                    raise
+                answered_by(self._stage, await call.initial_metadata())
+                return call, answer
+            raise refusal or self._unreachable(endpoint, deadline, timeout)
+
+        try:
+            call: Any
+            answer: Any
+            call, answer = await _until_admitted(deadline)(admitted)
             try:
-                async for answer in call:
+                while answer is not grpc.aio.EOF:
                     _check(answer.header.status)
                     if answer.header.exec_endpoint:  # the request itself, as above
                         raise DeepSearchError(f"The stage {self._stage} has no endpoint {endpoint}.")
                     yield returns.from_protobuf(answer.document)
-            except grpc.aio.AioRpcError as error:
-                raise self._failure(error, endpoint, timeout) from error
+                    answer = await call.read()
             finally:
                 call.cancel()  # no effect on one that is over
-            return
-        raise self._unreachable(endpoint, deadline, timeout)
+        except grpc.aio.AioRpcError as error:
+            raise self._failure(error, endpoint, timeout) from error
 
     async def ready(self) -> bool:
         for replica in self._in_turn():
@@ -173,7 +225,10 @@ class _StageClient:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(f"{endpoint} took longer than {timeout:g} s.")
         if error.code() is grpc.StatusCode.UNAVAILABLE:
-            return StageUnavailable(f"The stage {self._stage} at {', '.join(self._addresses)} went away during {endpoint}.")
+            return StageUnavailable(
+                f"The stage {self._stage} at {', '.join(self._addresses)} went away during {endpoint}.",
+                field=f"{self._stage.upper()}_ADDRESS",
+            )
         return DeepSearchError(f"{endpoint} of the stage {self._stage} failed with {error.code().name}: {error.details()}")
 
     def _unreachable(self, endpoint: str, deadline: float, timeout: float) -> DeepSearchError:
@@ -184,6 +239,34 @@ class _StageClient:
             f"start it, or correct {self._stage.upper()}_ADDRESS.",
             field=f"{self._stage.upper()}_ADDRESS",
         )
+
+
+def _until_admitted(deadline: float) -> AsyncRetrying:
+    """Asks again, unless that is beyond `deadline`, where nothing has begun: an overloaded stage, after what it asks for and a little
+    more by chance, and for at most `GONE_SECONDS` one that cannot be reached."""
+    chance = backoff(_BACKOFF_SECONDS)
+
+    def refusal(state: RetryCallState) -> BaseException | None:
+        return state.outcome.exception() if state.outcome else None
+
+    def pause(state: RetryCallState) -> float:
+        error = refusal(state)
+        return chance(state) + (error.retry_after or 0) if isinstance(error, Overloaded) else min(chance(state), _LOOK_SECONDS)
+
+    def gone(state: RetryCallState) -> bool:
+        return not isinstance(refusal(state), Overloaded) and (state.seconds_since_start or 0) >= GONE_SECONDS
+
+    return AsyncRetrying(
+        retry=retry_if_exception(_has_begun_nothing),
+        stop=stop_any(stop_before_delay(deadline - monotonic()), gone),
+        wait=pause,
+        reraise=True,
+    )
+
+
+def _has_begun_nothing(error: BaseException) -> bool:
+    unreachable = isinstance(error, StageUnavailable) and bool(error.field)  # the setting that has its address
+    return isinstance(error, Overloaded) or unreachable
 
 
 def _check(status: Any) -> None:

@@ -48,6 +48,10 @@ from schemas.usage import Usage
 MOST_QUESTIONS_PER_STEP = 2
 MOST_FAILED_CALLS = 2
 """After as many failures in a row of a call that the loop needs, the run answers with what it has."""
+MOST_LOST_CALLS = 3
+"""As often in a row a call is made again whose stage went away in it: that says nothing of the call."""
+_NOT_MADE_AGAIN = {"read", "delegate"}
+"""Effects for which somebody else sees to that: another replica was asked already, or it is a run of its own."""
 _REASON_OF_FIELD: dict[str, StopReason] = {"tokens": "token_budget", "llm_calls": "call_budget", "cost_usd": "money_budget"}
 """Which limit an allowance that was too small stands for."""
 _FATAL_CODES = {"not_recorded", "cache"}
@@ -92,6 +96,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
         return _on_failure(state, effect, event)
     if event.type != ev.RESULT_OF_EFFECT[effect.kind]:
         return state
+    state = changed(state, lost_calls=0)
     state = state if effect.kind not in ("decide", "understand") else changed(state, failed_calls=0)
     return _IN_PHASE.get(state.phase, {}).get(effect.kind, _ON_RESULT[effect.kind])(state, effect, event)
 
@@ -107,6 +112,7 @@ def begin(started: ev.RunStarted, time: float) -> RunState:
         request=request,
         background=started.background,
         parent=started.parent,
+        traceparent=started.traceparent,
         budget=Budget(limits=started.limits, started_at=time, now=time),
         question=question,
         current_question=question,
@@ -190,6 +196,8 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
     """Go on without what is optional, try again what is needed, and end with what there is when that fails too."""
     if event.code in _FATAL_CODES:
         return end(state, "failed", code=event.code, message=event.message)
+    if _was_lost(event) and effect.kind not in _NOT_MADE_AGAIN and state.lost_calls < MOST_LOST_CALLS:
+        return _once_more(changed(state, lost_calls=state.lost_calls + 1), effect)
     limit = _limit_of(state, event)
     match effect.kind:
         case "read":
@@ -237,6 +245,18 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
         case "finalize":
             return _retry(state, effect, event)
     return finish(state, limit) if limit else _retry(state, effect, event)
+
+
+def _was_lost(event: ev.CallFailed) -> bool:
+    """Whether a call broke off with its stage; one that could not be reached has a `field`."""
+    return event.code == "stage_unavailable" and not event.field
+
+
+def _once_more(state: RunState, effect: Effect) -> RunState:
+    """Make a call again that was lost, beside those that are under way."""
+    others = state.pending
+    again = call(state, effect.kind, question=effect.question, items=effect.items, searches=effect.searches)
+    return changed(again, pending=(*others, *again.pending)) if again.phase == state.phase else again
 
 
 def _limit_of(state: RunState, event: ev.CallFailed) -> StopReason | None:

@@ -33,6 +33,7 @@ class RunState(Record):
     question: str = Field(description="The question, trimmed.")
     background: bool = Field(False, description="Nobody waits for it.")
     parent: str = Field("", description="The run whose sub-problem this one works on.")
+    traceparent: str = Field("", description="The trace it belongs to; says nothing of the run, so the digest is without it.", exclude=True)
     outcome: Outcome = "running"
     phase: Phase = "attachments"
     stop_reason: StopReason | None = None
@@ -50,6 +51,7 @@ class RunState(Record):
     total_step: int = 0
     idle_steps: int = Field(0, description="Steps in a row that found nothing new.")
     failed_calls: int = Field(0, description="Failed attempts in a row at a call the loop cannot do without.")
+    lost_calls: int = Field(0, description="Calls in a row whose stage went away in them.")
     blocked: tuple[Action, ...] = Field((), description="Actions that the last step forbids to the next one.")
     current_question: str = ""
     understanding: Understanding = Understanding(id="")

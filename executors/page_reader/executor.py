@@ -16,6 +16,7 @@ from providers.embedding.images import image_embedding
 from providers.reader import Reading, ReadOptions, create_reader
 from providers.reader.passages import select_passages
 from providers.reader.pictures import PictureReader
+from schemas.bulkhead import WAITED
 from schemas.errors import InvalidRequest
 from schemas.reading import IllustrateRequest, Illustration, Image, Link, Passage, ReadRequest, ReadResponse
 from schemas.settings import Settings, get_settings
@@ -31,6 +32,7 @@ class PageReader(Executor):
         """Without `embedding`, the provider that the settings name, if they name one."""
         super().__init__(**kwargs)
         self._settings = settings or get_settings()
+        self.at_once = (self._settings.reader_concurrency, "READER_CONCURRENCY")
         self._reader = create_reader(self._settings)
         self._embedding = embedding or create_embedding(self._settings)
         self._pictures = PictureReader(self._settings)
@@ -44,7 +46,7 @@ class PageReader(Executor):
                 raise InvalidRequest(f"{field} is empty", field=field)
         if not doc.timeout_seconds > 0:
             raise InvalidRequest("timeout_seconds must be more than 0", field="timeout_seconds")
-        started = time.monotonic()
+        started = time.monotonic() - WAITED.get()
         reading, errors = await self._reading(doc)
         page = reading.page
         selection = await select_passages(
@@ -82,7 +84,7 @@ class PageReader(Executor):
         if doc.page.text:
             return Reading(page=given_page(doc.page, doc.url, self._settings.max_page_bytes)), []
         options = ReadOptions(
-            timeout_seconds=min(doc.timeout_seconds, self._settings.reader_timeout_seconds),
+            timeout_seconds=min(doc.timeout_seconds - WAITED.get(), self._settings.reader_timeout_seconds),
             max_bytes=self._settings.max_page_bytes,
             max_tokens=max(1, doc.allowance.tokens),  # 0 would mean no limit
             corpus=doc.corpus,

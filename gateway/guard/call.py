@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.errors import DeepSearchError
 
@@ -17,6 +17,10 @@ class Call:
     """The caller's name, as `Access.caller` gives it."""
     left: Callable[[], Awaitable[object]] | None = None
     """Returns when the client has gone; None where a client that leaves cancels the work by itself."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """The headers by which it says that it is part of a trace."""
+    passed_on: Mapping[str, str] = field(default_factory=dict)
+    """The headers that name its span at the gateway, once it was passed on to a stage."""
     refusal: DeepSearchError | None = None
     """Why a run was refused, for what the response says beside it."""
 

@@ -109,6 +109,8 @@ def server_options(settings: Settings, certificate: Certificate | None) -> dict[
         "proxy_headers": False,
         "timeout_graceful_shutdown": int(settings.drain_seconds),  # a stopping server lets its calls finish, but not forever
     }
+    if settings.deepsearch_log_format == "json":
+        options["log_config"] = None  # uvicorn's own is text
     if certificate is not None:
         options |= {"ssl_certfile": certificate.chain, "ssl_keyfile": certificate.key, "ssl_ciphers": _CIPHERS}
     return options

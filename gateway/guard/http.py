@@ -17,6 +17,7 @@ from gateway.guard.headers import Headers
 from gateway.guard.limits import CallerLimits
 from schemas.errors import DeepSearchError
 from schemas.settings import Settings
+from telemetry.carrying import trace_of
 
 _OPEN = ("/health/live", "/health/ready", "/")
 """What needs no key: the probes, and the web page, which must load before it can ask for one."""
@@ -45,7 +46,8 @@ class Door:
             if scope["path"] == _METRICS and self._access.local(headers, peer, version):
                 await self._app(scope, receive, send)
                 return
-            call = Call(await identified(self._access, self._limits, headers, peer, web=True, version=version))
+            caller = await identified(self._access, self._limits, headers, peer, web=True, version=version)
+            call = Call(caller, trace=trace_of(headers))
         except DeepSearchError as error:
             metrics.REFUSED.labels(error.code).inc()
             await self._refuse(error, scope, receive, send)

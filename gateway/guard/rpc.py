@@ -19,6 +19,7 @@ from gateway.guard.http import identified
 from gateway.guard.limits import CallerLimits
 from schemas.errors import DeepSearchError
 from schemas.settings import Settings
+from telemetry.carrying import trace_of
 
 _OPEN = "/grpc.health.v1.Health/"
 _MOST_METADATA_BYTES = 16_384
@@ -81,7 +82,8 @@ class RpcGuard(grpc.aio.ServerInterceptor):
     async def _admit(self, request: Any, context: Any) -> None:
         metadata = [(name, value) for name, value in context.invocation_metadata() if isinstance(value, str)]
         try:
-            CURRENT.set(Call(await identified(self._access, self._limits, metadata, grpc_peer(context.peer()), web=False)))
+            caller = await identified(self._access, self._limits, metadata, grpc_peer(context.peer()), web=False)
+            CURRENT.set(Call(caller, trace=trace_of(metadata)))
         except DeepSearchError as error:
             metrics.REFUSED.labels(error.code).inc()
             if hasattr(request, "__aiter__"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import Any, TypeVar, cast
@@ -23,6 +22,7 @@ from jina.types.request.data import DataRequest
 
 from gateway import metrics
 from gateway.calls import StageCalls
+from gateway.continuing import Continuing, identify
 from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
 from gateway.guard.limits import CallerLimits
@@ -34,11 +34,11 @@ from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-RUNS = frozenset({"/research", "/research/stream", "/resume"})
+RUNS = frozenset({"/research", "/research/stream", "/resume", "/continue"})
 """Endpoints whose call is as long as the run."""
 JOBS = frozenset({"/submit", "/approve"})
 """Endpoints after which a run goes on by itself."""
-_ABOUT_RUNS = frozenset({"/events", "/run", "/runs", "/page", "/cancel"})
+_ABOUT_RUNS = frozenset({"/events", "/run", "/runs", "/page", "/cancel", "/forget"})
 """Endpoints that spend nothing. All others are single stages, which may."""
 _FREE = frozenset({"/export"})
 """Single stages that do not."""
@@ -109,14 +109,15 @@ class GuardedStreamer(EndpointStreamer):
     """A streamer that asks for a place before a run, and counts what every answer says was spent."""
 
     runs: Runs
+    _continuing: Continuing
     _tasks: set[asyncio.Task[Any]]
 
     @classmethod
-    def guard(cls, streamer: GatewayStreamer, runs: Runs) -> None:
+    def guard(cls, streamer: GatewayStreamer, runs: Runs, continuing: Continuing) -> None:
         """Make jina's own streamer one of these."""
         cls.adopt(streamer)
         assert isinstance(streamer, cls)
-        streamer.runs, streamer._tasks = runs, set()
+        streamer.runs, streamer._continuing, streamer._tasks = runs, continuing, set()
 
     async def answers(self, requests: AsyncIterator[DataRequest]) -> AsyncGenerator[DataRequest, None]:
         """As before; the runs among the requests are answered one after the other, each when it has its place."""
@@ -154,10 +155,10 @@ class GuardedStreamer(EndpointStreamer):
         Only what is about a run that goes on by itself is done also for who has left.
         """
         endpoint, caller = request.header.exec_endpoint, caller_name()
-        sending = super().cancellable(request, documents)
+        sending = self._continued_call(request, documents)
         if endpoint in JOBS | _ABOUT_RUNS:
             return await asyncio.shield(self._later(sending))
-        run_ids = _run_ids(request) if endpoint in RUNS else []
+        run_ids = [identify(document) for document in _documents(request)] if endpoint in RUNS else []
         try:
             return await _while_there(sending)
         except (ClientLeft, asyncio.CancelledError):
@@ -187,8 +188,7 @@ class GuardedStreamer(EndpointStreamer):
         self.runs.permit(endpoint)
         with await self.runs.enter() if is_run else ExitStack():
             try:
-                sent: Any = super().rpc_stream_doc(request=request)
-                async with aclosing(sent) as responses:
+                async with aclosing(self._continued_stream(request)) as responses:
                     async for response in responses:
                         if is_run:
                             event = response.proto_with_data.document.data
@@ -203,6 +203,25 @@ class GuardedStreamer(EndpointStreamer):
             finally:
                 if run_id and not ended:
                     self._later(self._settle(run_id, caller))
+
+    def _continued_stream(self, request: Any) -> AsyncGenerator[Any, None]:
+        """The responses of whichever controllers serve a streaming request."""
+        send: Any = super().rpc_stream_doc
+        return self._continuing.stream(request, send) if self._can_continue else send(request)
+
+    async def _continued_call(self, request: DataRequest, documents: Any) -> DataRequest:
+        async def send(asked: DataRequest) -> DataRequest:
+            return await EndpointStreamer.cancellable(self, asked, documents if asked is request else None)
+
+        stream: Any = super().rpc_stream_doc
+        response = await (self._continuing.call(request, send, stream) if self._can_continue else send(request))
+        if documents is not None:
+            response.document_array_cls = documents
+        return response
+
+    @property
+    def _can_continue(self) -> bool:
+        return "/continue" in (self._endpoints_models_map or {})
 
     async def close(self) -> None:
         """Forget the jobs, and close the connections to the stages."""
@@ -303,17 +322,6 @@ def caller_name() -> str:
     """Who asked for what is being done."""
     call = CURRENT.get()
     return call.caller if call else _GATEWAY
-
-
-def _run_ids(request: DataRequest) -> list[str]:
-    """The ids of the runs that a request asks for; where it names none it gets one, so that it can be asked what the run has spent."""
-    found = []
-    for document in _documents(request):
-        run_id = document.data["run_id"]
-        if not run_id.text and run_id.WhichOneof("content") in (None, "text"):
-            run_id.text = uuid.uuid4().hex[:16]
-        found.append(run_id.text)
-    return found
 
 
 async def _once(request: Any) -> AsyncIterator[Any]:

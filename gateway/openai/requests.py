@@ -234,15 +234,16 @@ def _research(
 def _corpus(requested: str, settings: Settings) -> str:
     """The folder that a request names, which must be the configured one or inside it, links followed."""
     refused = InvalidRequest("corpus: only the configured corpus, or a folder inside it, may be searched", field="corpus")
-    if settings.deepsearch_corpus is None:
+    shared = settings.deepsearch_corpus_url is not None
+    if settings.deepsearch_corpus is None and not (shared and requested.startswith("/")):
         raise refused
     try:
-        configured = settings.deepsearch_corpus.expanduser().resolve()
+        configured = (settings.deepsearch_corpus or Path("/")).expanduser().resolve()
         folder = (configured / Path(requested)).resolve()
     except (ValueError, RuntimeError, OSError) as error:
         raise refused from error
     if not folder.is_relative_to(configured):
         raise refused
-    if configured.is_dir() and not folder.is_dir():  # the gateway may run where the corpus is not
+    if not shared and configured.is_dir() and not folder.is_dir():  # the gateway may run where the corpus is not
         raise InvalidRequest("corpus: the configured corpus has no such folder", field="corpus")
     return str(folder)

@@ -14,7 +14,8 @@ import httpx
 
 from providers.batched.bill import Bill
 from providers.http import Endpoint, count_field, post_json
-from providers.upstream import Policy, Upstream
+from providers.policies import text_service
+from providers.upstream import Upstream
 from schemas.errors import BudgetExceeded, ConfigurationError, UpstreamError
 
 _AT_ONCE = 4
@@ -54,12 +55,8 @@ def service_url(base_url: str, path: str, setting: str) -> str:
 
 
 def spared(timeout_seconds: float) -> Upstream:
-    """How such a service is spared: left alone for half a minute after 5 failures in a row, for a minute when it rejects the key.
-
-    Calls fail at once then, and their callers compare texts by their words instead of waiting.
-    """
-    policy = Policy(failures=5, failing_seconds=30.0, rejected_seconds=60.0, patience_seconds=timeout_seconds / 2)
-    return Upstream(policy)
+    """How such a service is spared."""
+    return Upstream(text_service(timeout_seconds))
 
 
 async def ask(service: Service[Item], batches: Sequence[Sequence[str]], bill: Bill) -> list[Item]:

@@ -27,7 +27,13 @@ def _sqlite(settings: Settings) -> Cache:
     )
 
 
-STORES: dict[str, Callable[[Settings], Cache]] = {"sqlite": _sqlite}
+def _redis(settings: Settings) -> Cache:
+    from providers.cache.redis import RedisCache  # noqa: PLC0415
+
+    return RedisCache(settings.cache_url, settings.deepsearch_cache_mb * 1_000_000, read_only=settings.deepsearch_cache == "replay")
+
+
+STORES: dict[str, Callable[[Settings], Cache]] = {"sqlite": _sqlite, "redis": _redis, "rediss": _redis}
 """Every store of a cache, by the scheme of its URL."""
 
 

@@ -26,6 +26,7 @@ from providers.cache.entries import Kept, unpacked
 from providers.cache.keys import Question
 from schemas.errors import CacheError, DeepSearchError, NotRecorded
 from schemas.usage import Usage
+from telemetry.metrics import CACHE_LOOKUPS
 
 Mode = Literal["off", "read-write", "record", "replay"]
 T = TypeVar("T")
@@ -140,9 +141,12 @@ class Memory:
         patience: float | None,
     ) -> tuple[list[T], Usage]:
         kind, keys = questions[0].kind, [question.key() for question in questions]
+        # What others ask may come while the cache is looked into, which is before they keep it or after they are done.
+        before = {key: self._in_flight[key] for key in keys if key in self._in_flight}
         known = await self._fresh(kind, keys, codec, worth)
         missing = {key: index for index, key in enumerate(keys) if key not in known}
-        others = {key: self._in_flight[key] for key in missing if key in self._in_flight}
+        in_flight = before | self._in_flight
+        others = {key: in_flight[key] for key in missing if key in in_flight}
         encoded: dict[str, bytes] = {}
 
         async def fetch(wanted: Sequence[str]) -> Usage:
@@ -189,6 +193,8 @@ class Memory:
                     fresh[key] = answer
             except ValueError:
                 self._complain(CacheError(f"an entry of the cache cannot be read and is replaced ({kind} {key})"))
+        CACHE_LOOKUPS.count(kind, "hit", by=len(fresh))
+        CACHE_LOOKUPS.count(kind, "miss", by=len(set(keys)) - len(fresh))
         return fresh
 
     def _encoded(self, answers: Mapping[str, T], codec: Codec[T]) -> dict[str, bytes]:

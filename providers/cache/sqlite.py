@@ -13,6 +13,7 @@ from pathlib import Path
 import zstandard
 
 from providers.cache.base import Entry, Kind
+from providers.cache.compression import compressed
 from schemas.errors import CacheError
 
 _LOCK_SECONDS = 1.0
@@ -23,10 +24,6 @@ _TOUCH_SECONDS = 3_600.0
 
 _EVICTED_AT_ONCE = 8
 _KEYS_AT_ONCE = 500  # older SQLite allows 999 parameters
-
-_SMALLEST_COMPRESSED = 512  # bytes; below, compressing gains less than a page of the file
-_WORTHWHILE = 0.9
-_LEVEL = 3
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -72,14 +69,14 @@ class SQLiteCache:
                     # When it was used is an approximation anyway: not worth failing a reading for.
                     with contextlib.suppress(sqlite3.OperationalError):
                         connection.executemany("UPDATE entries SET used_at = ? WHERE kind = ? AND key = ?", touched)
-                for key, stored_at, _, compressed, value in rows:
-                    found[key] = Entry(zstandard.decompress(value) if compressed else value, stored_at)
+                for key, stored_at, _, is_compressed, value in rows:
+                    found[key] = Entry(zstandard.decompress(value) if is_compressed else value, stored_at)
         return found
 
     async def put(self, kind: Kind, values: Mapping[str, bytes]) -> None:
         """Keep `values` by key. Raises `CacheError` for one that is larger than half of the cache."""
         now = self._now()
-        rows = [(kind, key, now, now, *_compressed(value)) for key, value in values.items()]
+        rows = [(kind, key, now, now, *compressed(value)) for key, value in values.items()]
         for row in rows:
             if len(row[-1]) > self._max_bytes // 2:
                 raise CacheError(f"an answer of {len(row[-1])} bytes is too large for the cache {self._path}: raise DEEPSEARCH_CACHE_MB")
@@ -169,15 +166,6 @@ class SQLiteCache:
 
 def _connected(address: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-
-
-def _compressed(value: bytes) -> tuple[bool, bytes]:
-    """Whether compressing is worthwhile, and the value as it is kept."""
-    if len(value) >= _SMALLEST_COMPRESSED:
-        smaller = zstandard.compress(value, _LEVEL)
-        if len(smaller) < _WORTHWHILE * len(value):
-            return True, smaller
-    return False, value
 
 
 def _is_broken(error: Exception) -> bool:

@@ -7,7 +7,6 @@ The index lies in `home / "corpora" / <hash of the folder>`, never in the folder
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import shutil
@@ -17,12 +16,23 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from providers.corpus.files import SUFFIXES, FoundFile, SkippedFile, read_bytes, walk
+from providers.corpus.base import CorpusHit, CorpusHits, CorpusPage, IndexProgress, IndexReport
+from providers.corpus.files import (
+    SUFFIXES,
+    FoundFile,
+    SkippedFile,
+    checked_folder,
+    index_folder,
+    named,
+    nothing_readable,
+    own_files,
+    read_bytes,
+    walk,
+)
 from providers.corpus.preparation import PreparedFile, joined, passage_terms, prepare
 from providers.corpus.store import FORMAT, FileState, Store
 from providers.lexical import terms
@@ -48,92 +58,26 @@ _FILE_SECONDS = 60.0
 _MAX_LANGUAGES = 8
 
 
-@dataclass(frozen=True)
-class IndexProgress:
-    """How far an indexing is: `done` of `total` files, `path` the last one. `waiting`: another process is indexing this folder."""
-
-    stage: Literal["waiting", "indexing"]
-    done: int
-    total: int
-    path: str = ""
-
-
-@dataclass
-class IndexReport:
-    """What an indexing did. `failed`: documents that are not in the index, with the cause; `skipped`: what was left out on purpose."""
-
-    added: int = 0
-    updated: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    rebuilt: str = ""
-    """Why the index was made anew; empty when it was not."""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class CorpusHit:
-    """A document with its best passage: `snippet` is `text[start:end]` of the document. `score` is 0 to 1."""
-
-    url: str
-    title: str
-    snippet: str
-    start: int
-    end: int
-    heading: str
-    score: float
-    language_code: str
-    published: str | None
-    page_id: str
-
-
-@dataclass(frozen=True)
-class CorpusPage:
-    """A document of the corpus under its URL."""
-
-    url: str
-    page_id: str
-    document: Document
-
-
 class _Damaged(Exception):
     """The index cannot be used; the message says why. It is made anew."""
 
 
-def open_corpus(folder: Path, home: Path, *, max_file_bytes: int = MAX_BYTES) -> Corpus:
+def open_corpus(folder: Path, home: Path, *, max_file_bytes: int = MAX_BYTES) -> FolderCorpus:
     """The corpus of `folder`, with its index below `home`. Nothing is written yet.
 
     Files larger than `max_file_bytes` are left out. Raises `CorpusError` when the folder is missing, not a folder, or
     unreadable; the message names it and what to do.
     """
-    try:
-        resolved = folder.expanduser().resolve(strict=True)
-        if not resolved.is_dir():
-            raise CorpusError(f"corpus {folder}: it is a file; name the folder that holds the documents", field="deepsearch_corpus")
-        with os.scandir(resolved):
-            pass
-    except FileNotFoundError as error:
-        raise CorpusError(
-            f"corpus {folder}: there is no such folder; create it or correct DEEPSEARCH_CORPUS", field="deepsearch_corpus"
-        ) from error
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise CorpusError(f"corpus {folder}: it cannot be read ({reason}); check its permissions", field="deepsearch_corpus") from error
-    return Corpus(resolved, home.expanduser().resolve(), max_file_bytes)
+    return FolderCorpus(checked_folder(folder), home.expanduser().resolve(), max_file_bytes)
 
 
-class Corpus:
+class FolderCorpus:
     """A folder of documents and its index. Safe for use by many threads, tasks and processes; made by `open_corpus`."""
 
     def __init__(self, folder: Path, home: Path, max_file_bytes: int) -> None:
         self.folder = folder
-        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        self.index_folder = home / "corpora" / name
-        # Our own files are no documents. A corpus may lie among them: then only the indexes are left out, and searching and reading agree.
-        own = (home, home / "corpora", self.index_folder)
-        self._leave_out = next(place for place in own if not folder.is_relative_to(place))
+        self.index_folder = index_folder(folder, home)
+        self._leave_out = own_files(folder, home)
         self._max_file_bytes = max_file_bytes
         self._searching = threading.Lock()
         self._reader: _IndexReader | None = None
@@ -165,19 +109,19 @@ class Corpus:
         """Whether the folder was once indexed to the end."""
         return await asyncio.to_thread(self._is_indexed)
 
-    async def search(self, query: str, limit: int, language_code: str | None = None) -> list[CorpusHit]:
+    async def search(self, query: str, limit: int, language_code: str | None = None) -> CorpusHits:
         """The documents that fit the query best, best first, each with its best passage, at most `limit`.
 
         The query's words are looked up in every language that the corpus has, and in `language_code`. A damaged index
         is made anew first. Raises `CorpusError` when the folder was never indexed.
         """
         try:
-            return await asyncio.to_thread(self._search, query, limit, language_code)
+            return CorpusHits(await asyncio.to_thread(self._search, query, limit, language_code))
         except _Damaged as error:
             _log.warning("the index of %s is damaged (%s); making it anew", self.folder, error)
         await self.index()
         try:
-            return await asyncio.to_thread(self._search, query, limit, language_code)
+            return CorpusHits(await asyncio.to_thread(self._search, query, limit, language_code))
         except _Damaged as error:
             raise CorpusError(f"the index of {self.folder} is damaged ({error}); delete {self.index_folder} and index again") from error
 
@@ -201,7 +145,7 @@ class Corpus:
             raise ReadError(f"{path.name}: it cannot be read ({reason})") from error
         return CorpusPage(own_url, page_id(own_url, document.text), document)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the index."""
         with self._searching:
             self._close_reader()
@@ -259,7 +203,7 @@ class Corpus:
         found: list[FoundFile] = []
         for item in walk(self.folder, leave_out=self._leave_out, max_file_bytes=self._max_file_bytes):
             if isinstance(item, SkippedFile):
-                (report.failed if item.failed else report.skipped).append((self._name(item.path), item.reason))
+                (report.failed if item.failed else report.skipped).append((named(item.path, self.folder), item.reason))
             else:
                 found.append(item)
         indexing = _Indexing(self._database, self._terms, report)
@@ -270,11 +214,7 @@ class Corpus:
         finally:
             indexing.close()
         if not documents and not stop.is_set():
-            first = f"; the first of {len(report.failed)} that failed is {': '.join(report.failed[0])}" if report.failed else ""
-            raise CorpusError(
-                f"corpus {self.folder}: no readable document in it; put files of type {', '.join(SUFFIXES)} there{first}",
-                field="deepsearch_corpus",
-            )
+            raise nothing_readable(self.folder, report.failed)
 
     def _update_files(
         self,
@@ -312,18 +252,15 @@ class Corpus:
                 try:
                     indexing.put(file, state, future.result())
                 except (ReadError, WorkerDied, TimeoutError, MemoryError) as error:
-                    report.failed.append((self._name(file.path), str(error).removeprefix(f"{file.path.name}: ")))
+                    report.failed.append((named(file.path, self.folder), str(error).removeprefix(f"{file.path.name}: ")))
                     if state is not None:
                         # What the file said before is no longer what it says.
                         indexing.remove([file.path.as_uri()])
                 done += 1
-                progress(IndexProgress("indexing", done, len(found), self._name(file.path)))
+                progress(IndexProgress("indexing", done, len(found), named(file.path, self.folder)))
         for future in running:
             future.cancel()
         indexing.flush()
-
-    def _name(self, path: Path) -> str:
-        return os.fsencode(path.relative_to(self.folder)).decode("utf-8", "replace")
 
     # -- searching and reading -----------------------------------------------------------------------------------------
 

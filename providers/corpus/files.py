@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from schemas.errors import CorpusError
 
 SUFFIXES = (".md", ".txt", ".rst", ".html", ".htm", ".pdf")
 
@@ -27,6 +30,51 @@ class SkippedFile:
     path: Path
     reason: str
     failed: bool
+
+
+def checked_folder(folder: Path) -> Path:
+    """`folder`, links resolved. Raises `CorpusError` when it is missing, not a folder, or unreadable; the message says what to do."""
+    try:
+        resolved = folder.expanduser().resolve(strict=True)
+        if not resolved.is_dir():
+            raise CorpusError(f"corpus {folder}: it is a file; name the folder that holds the documents", field="deepsearch_corpus")
+        with os.scandir(resolved):
+            pass
+    except FileNotFoundError as error:
+        raise CorpusError(
+            f"corpus {folder}: there is no such folder; create it or correct DEEPSEARCH_CORPUS", field="deepsearch_corpus"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CorpusError(f"corpus {folder}: it cannot be read ({reason}); check its permissions", field="deepsearch_corpus") from error
+    return resolved
+
+
+def index_folder(folder: Path, home: Path) -> Path:
+    """Where the files of the index of `folder` lie below `home`."""
+    return home / "corpora" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+def own_files(folder: Path, home: Path) -> Path:
+    """What is left out of `folder`: our own files are no documents.
+
+    A corpus may lie among them: then only the indexes are left out, and searching and reading agree.
+    """
+    own = (home, home / "corpora", index_folder(folder, home))
+    return next(place for place in own if not folder.is_relative_to(place))
+
+
+def named(path: Path, folder: Path) -> str:
+    """The name of a file in messages."""
+    return os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+
+
+def nothing_readable(folder: Path, failed: list[tuple[str, str]]) -> CorpusError:
+    """The error for a folder without documents."""
+    first = f"; the first of {len(failed)} that failed is {': '.join(failed[0])}" if failed else ""
+    return CorpusError(
+        f"corpus {folder}: no readable document in it; put files of type {', '.join(SUFFIXES)} there{first}", field="deepsearch_corpus"
+    )
 
 
 def walk(folder: Path, *, leave_out: Path, max_file_bytes: int) -> Iterator[FoundFile | SkippedFile]:

@@ -42,6 +42,7 @@ class SQLiteJournal:
             self._connection = _connected(path)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
             _migrate(self._connection)
 
     @contextmanager
@@ -81,18 +82,25 @@ class SQLiteJournal:
     async def append(self, run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:
         """Append the next event of a run of ours. Raises `RunLost` when it belongs to another process."""
         with self._transaction() as connection:
-            if not connection.execute("SELECT 1 FROM runs WHERE run_id = ? AND owner = ?", (run_id, self._owner)).fetchone():
+            ours = connection.execute(
+                "UPDATE runs SET summary = coalesce(?, summary), updated_at = ? WHERE run_id = ? AND owner = ?",
+                (summary.model_dump_json() if summary else None, time.time(), run_id, self._owner),
+            )
+            if ours.rowcount == 0:
                 raise RunLost(f"run {run_id} is continued by another process", field="run_id")
+            (events,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM events WHERE run_id = ?", (run_id,)).fetchone()
+            if stored.sequence != events + 1:
+                raise JournalError(f"run {run_id} has {events} events: the next one cannot have the number {stored.sequence}")
             _write(connection, run_id, [stored], [], {})
-            if summary is not None:
-                connection.execute(
-                    "UPDATE runs SET summary = ?, updated_at = ? WHERE run_id = ?", (summary.model_dump_json(), time.time(), run_id)
-                )
 
     async def save_page(self, run_id: str, page: Page) -> None:
         """Keep a page's text with the run."""
         with self._errors():
-            self._connection.execute("INSERT OR IGNORE INTO pages VALUES (?, ?, ?)", (run_id, page.page_id, page.model_dump_json()))
+            self._connection.execute(
+                # Of a run that was deleted nothing is kept; its owner hears of it with the next event.
+                "INSERT OR IGNORE INTO pages SELECT run_id, ?, ? FROM runs WHERE run_id = ?",
+                (page.page_id, page.model_dump_json(), run_id),
+            )
 
     async def update(self, summary: RunSummary, state_digest: str = "") -> None:
         """Replace the line about a run of ours."""
@@ -221,7 +229,8 @@ class SQLiteJournal:
     ) -> None:
         """Keep a run that came from another journal. Raises `InvalidRequest` when the id is taken."""
         with self._transaction() as connection:
-            self._register(connection, summary, state_digest, self._owner, 0.0)
+            kept = summary.model_copy(update={"state": "interrupted"}) if summary.state == "running" else summary
+            self._register(connection, kept, state_digest, self._owner, 0.0)
             _write(connection, summary.run_id, events, pages, attachments)
 
     async def forget(self, run_id: str) -> None:
@@ -232,6 +241,7 @@ class SQLiteJournal:
                 if run.state == "running":
                     raise RunUnderWay(f"run {run.run_id} is under way: cancel it first", field="run_id")
             _delete(connection, [run.run_id for run in family])
+        self._shrink()
 
     async def forget_before(self, time: float) -> int:
         """Forget every run that has not an owner and was last written before `time`."""
@@ -240,10 +250,22 @@ class SQLiteJournal:
                 f"SELECT {_ROW} FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' AND updated_at < ?",  # noqa: S608
                 (time,),
             ).fetchall()
-            old = [run.run_id for run in map(self._summary, rows) if run.state not in ("running", "waiting")]
-            family = [child.run_id for run_id in old for child in await self.children(run_id)]
-            _delete(connection, [*old, *family])
-        return len(old)
+            old = 0
+            for run in map(self._summary, rows):
+                children = await self.children(run.run_id)
+                if run.state != "waiting" and all(member.state != "running" for member in (run, *children)):
+                    _delete(connection, [run.run_id, *(child.run_id for child in children)])
+                    old += 1
+        if old:
+            self._shrink()
+        return old
+
+    def _shrink(self) -> None:
+        """Give the space of what was deleted back: of the file, and of the log that still holds it."""
+        # Where others write without a pause, it is given back the next time, and used again until then.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` would stop after the first page
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     async def check(self) -> None:
         """Raise `JournalError` when the file cannot be read and written."""
@@ -338,6 +360,7 @@ def _begin(path: Path) -> None:
         made = Path(folder) / path.name
         connection = _connected(made)
         try:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # to be said before there is anything in it
             connection.execute("PRAGMA journal_mode=WAL")
             _migrate(connection)
         finally:

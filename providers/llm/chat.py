@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -21,12 +22,12 @@ from providers.llm.base import Generated, Output, Prompt, Role, TextChunk
 from providers.llm.cached import SPOKEN, TOLD, Spoken, Told, turn
 from providers.llm.dialect import Dialect
 from providers.llm.failures import (
+    asked_pause,
     cause_and_fix,
     is_transient,
     may_have_been_billed,
     rejection,
     rejects_form,
-    wait_before_retry,
     words_of,
 )
 from providers.llm.forms import LAST_RUNG, Form, form_of
@@ -34,9 +35,13 @@ from providers.llm.objects import InvalidOutput, read_object
 from providers.llm.prompts import environment
 from providers.llm.thinking import ThinkingFilter
 from providers.llm.tokens import count_tokens, truncate, valid_unicode
+from providers.policies import model_server
+from providers.upstream import Failure, Fault, Limited, NotAsked, Unavailable, Upstream
 from schemas.errors import DeadlineExceeded, DeepSearchError, ModelOutputInvalid, ModelRejected, ModelUnavailable
 from schemas.settings import Settings
 from schemas.usage import Allowance, Usage
+from telemetry import upstream
+from telemetry.model_calls import ModelCall
 
 _INSTRUCTIONS = environment(Path(__file__).parent / "instructions")
 _FORM, _REPAIR = _INSTRUCTIONS.get_template("form.md"), _INSTRUCTIONS.get_template("repair.md")
@@ -105,6 +110,7 @@ class OpenAIModel:
         self._host = urlsplit(self._server).netloc
         self._dialects = {model: Dialect() for model in models.values()}
         self._client: openai.AsyncOpenAI | None = None
+        self._upstream = Upstream()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._memory: Memory = create_memory(settings)
 
@@ -199,9 +205,16 @@ class OpenAIModel:
 
     async def _written(self, call: _Call, turns: Sequence[Turn]) -> AsyncGenerator[str, None]:
         """The text as the server sends it; `call` is settled at the end."""
+        traced = self._traced(call)
+        with traced.ending():
+            async with self._spared(call), aclosing(self._sent(call, turns, traced)) as sent:
+                async for text in sent:
+                    yield text
+
+    async def _sent(self, call: _Call, turns: Sequence[Turn], traced: ModelCall) -> AsyncGenerator[str, None]:
         accepted: _Accepted | None = None
         ends_at = anyio.current_time() + self._settings.llm_timeout_seconds
-        with anyio.move_on_after(call.seconds_left):
+        with anyio.move_on_after(call.seconds_left), traced.span.current():
             accepted = await self._request(call, turns, stream=True)
         if accepted is None:
             raise self._too_late(call)
@@ -263,10 +276,11 @@ class OpenAIModel:
             self._room(call, _with_form(turns, form, rung), form, rung, because)
 
         async def ask() -> tuple[Told, Usage]:
-            with anyio.move_on_after(call.seconds_left):
-                told = await self._ask(call, turns, form, rung, because)
-                return told, call.account.spent
-            raise self._too_late(call)
+            async with self._spared(call):
+                with anyio.move_on_after(call.seconds_left), self._traced(call):
+                    told = await self._ask(call, turns, form, rung, because)
+                    return told, call.account.spent
+                raise self._too_late(call)
 
         told, spent = await self._memory.answer(
             turn(call.model, call.temperature, turns, form),
@@ -309,6 +323,9 @@ class OpenAIModel:
             usage = Usage(llm_calls=1, prompt_tokens=accepted.charge, completion_tokens=completion, estimated=True)
         call.account.settle(accepted.charge, usage)
 
+    def _traced(self, call: _Call) -> ModelCall:
+        return ModelCall(call.model, call.temperature, self._base_url, lambda: call.account.spent)
+
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def _request(
@@ -318,40 +335,46 @@ class OpenAIModel:
 
         The budget is looked at before every single request.
         """
-        first_rung, retries = rung, 0
-        while True:
-            messages = _with_form(turns, form, rung)
-            counted, most_output = self._room(call, messages, form, rung, because)
-            charge = call.dialect.estimate(counted)
-            body = {
-                "model": call.model,
-                "messages": [_sent(turn) for turn in messages],
-                **call.dialect.parameters(most_output, call.temperature, stream=stream),
-                **(form.parameters(rung) if form else {}),
-            }
-            call.account.open(charge)
-            try:
-                response = await self._post(call, body)
-            except openai.APIStatusError as error:
-                call.account.release(charge)
-                failure: openai.APIError = error
-                if not is_transient(error):
+        first_rung = rung
+
+        async def attempt() -> _Accepted:
+            nonlocal rung
+            while True:
+                messages = _with_form(turns, form, rung)
+                counted, most_output = self._room(call, messages, form, rung, because)
+                charge = call.dialect.estimate(counted)
+                body = {
+                    "model": call.model,
+                    "messages": [_sent(turn) for turn in messages],
+                    **call.dialect.parameters(most_output, call.temperature, stream=stream),
+                    **(form.parameters(rung) if form else {}),
+                }
+                call.account.open(charge)
+                try:
+                    response = await self._post(call, body)
+                except openai.APIStatusError as error:
+                    call.account.release(charge)
+                    if is_transient(error):
+                        raise self._passing(error) from None
                     if error.status_code in _CHANGEABLE and call.dialect.adapt(rejection(error), body):
                         continue
                     if form is not None and rung < LAST_RUNG and rejects_form(error):
                         rung += 1
                         continue
                     raise ModelRejected(cause_and_fix(error, call.model, self._host, self._key), usage=call.account.spent) from None
-            except openai.APIConnectionError as error:
-                failure = error
-                if not may_have_been_billed(error):
-                    call.account.release(charge)
-            else:
-                if rung > first_rung:
-                    call.dialect.rung = max(call.dialect.rung, rung)
+                except openai.APIConnectionError as error:
+                    if not may_have_been_billed(error):
+                        call.account.release(charge)
+                    raise Unavailable(f"cannot be reached ({_reason(error)})") from None
                 return _Accepted(response, rung, counted, charge, most_output)
-            await self._wait(call, failure, retries)
-            retries += 1
+
+        try:
+            accepted = await self._upstream.attempts(attempt, time.monotonic() + call.seconds_left)
+        except (Unavailable, Limited) as failure:
+            raise self._unavailable(call, failure) from failure
+        if rung > first_rung:
+            call.dialect.rung = max(call.dialect.rung, rung)
+        return accepted
 
     def _room(self, call: _Call, messages: Sequence[Turn], form: Form | None, rung: int, because: str) -> tuple[int, int]:
         """Tokens of the prompt, and how many its answer may have. Raises `BudgetExceeded` when they are too few."""
@@ -361,7 +384,7 @@ class OpenAIModel:
     async def _post(self, call: _Call, body: dict[str, Any]) -> Any:
         """The parsed response, or an open stream of events. Parsing into the package's own types would cost more than all the rest."""
         client = self._connected()
-        with anyio.move_on_after(self._settings.llm_timeout_seconds):
+        with anyio.move_on_after(self._settings.llm_timeout_seconds), upstream.request("llm", "POST", self._base_url):
             try:
                 if "stream" in body:
                     return await client.post(_PATH, body=body, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object])
@@ -370,24 +393,48 @@ class OpenAIModel:
                 return None  # 200, but no JSON
         raise self._timed_out(call)
 
-    async def _wait(self, call: _Call, failure: openai.APIError, retries: int) -> None:
-        """Wait before the next try, or raise `ModelUnavailable` when there is none."""
-        status = f" ({failure.status_code})" if isinstance(failure, openai.APIStatusError) else ""
-        cause = f"failed{status}{words_of(failure, self._key)}" if status else f"cannot be reached ({_reason(failure)})"
-        if retries >= self._settings.llm_max_retries:
-            tries = f" after {retries + 1} tries" if retries else ""
-            fix = "" if status else ": check OPENAI_BASE_URL"
-            raise ModelUnavailable(f"the model server {self._host} {cause}{tries}{fix}", usage=call.account.spent)
-        seconds = wait_before_retry(failure, retries)
-        if seconds >= call.seconds_left:
-            message = f"the model server {self._host} {cause}; a retry in {seconds:.0f} s would come too late"
-            raise ModelUnavailable(message, usage=call.account.spent)
-        await anyio.sleep(seconds)
+    def _passing(self, error: openai.APIStatusError) -> Failure:
+        """A status after which the same request may succeed."""
+        kind = Unavailable if error.status_code >= 500 else Limited
+        return kind(f"failed ({error.status_code}){words_of(error, self._key)}", asked_pause(error))
+
+    def _unavailable(self, call: _Call, failure: Failure) -> ModelUnavailable:
+        """The error for a request that was not tried again."""
+        if failure.too_late is not None:
+            end = f"; a retry in {failure.too_late:.0f} s would come too late"
+        else:
+            tries = f" after {failure.attempts} tries" if failure.attempts > 1 else ""
+            end = tries if str(failure).startswith("failed") else f"{tries}: check OPENAI_BASE_URL"
+        return ModelUnavailable(f"the model server {self._host} {failure}{end}", usage=call.account.spent)
+
+    @asynccontextmanager
+    async def _spared(self, call: _Call) -> AsyncIterator[None]:
+        """Around all requests for one answer: a slot of the server's, which is left alone while it keeps failing.
+
+        Raises `ModelUnavailable` when it is not asked.
+        """
+        self._connected()
+        try:
+            async with self._upstream.slot(time.monotonic() + call.seconds_left), self._upstream.call():
+                begun = time.monotonic()
+                try:
+                    yield
+                except (ModelUnavailable, DeadlineExceeded) as error:
+                    cause = error.__cause__
+                    impatient = isinstance(error, DeadlineExceeded) and time.monotonic() - begun < self._upstream.policy.patience_seconds
+                    kind = type(cause) if isinstance(cause, Failure) else Failure if impatient else Fault
+                    raise kind(str(cause if isinstance(cause, Failure) else error)) from error
+        except NotAsked as failure:
+            raise ModelUnavailable(f"the model server {self._host} {failure}", usage=call.account.spent) from None
+        except Failure as failure:
+            assert isinstance(failure.__cause__, DeepSearchError)
+            raise failure.__cause__ from None
 
     def _connected(self) -> openai.AsyncOpenAI:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             self._loop = loop
+            self._upstream = Upstream(model_server(self._settings), name=f"model server {self._host}")
             self._client = openai.AsyncOpenAI(
                 api_key=self._key or "none",
                 base_url=self._base_url,
@@ -395,7 +442,7 @@ class OpenAIModel:
                 max_retries=0,
                 timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),
                 # The package's own wrapper closes itself when collected, which fails once its loop is gone.
-                http_client=openai.DefaultAsyncHttpxClient(),
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks=upstream.HOOKS),
             )
         return self._client
 

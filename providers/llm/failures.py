@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from datetime import datetime, timezone
-
 import openai
 
-from providers.dates import internet_time
 from providers.llm.answers import error_in
+from providers.upstream import retry_after_seconds
 
 _NO_CREDIT = ("insufficient_quota", "billing", "credit balance", "insufficient balance")
 _CONTEXT = ("context_length", "context length", "context window", "maximum context", "context size")
@@ -36,13 +33,10 @@ def may_have_been_billed(error: openai.APIConnectionError) -> bool:
     return type(error.__cause__).__name__ not in {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
 
-def wait_before_retry(error: openai.APIError, retries: int) -> float:
-    """Seconds to wait: what `Retry-After` says, else 0.5 s doubled with every retry up to 8 s, less up to a quarter."""
-    if isinstance(error, openai.APIStatusError):
-        asked = _retry_after(error.response.headers.get("retry-after-ms"), error.response.headers.get("retry-after"))
-        if asked is not None:
-            return asked
-    return min(0.5 * 2.0**retries, 8.0) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
+def asked_pause(error: openai.APIStatusError) -> float | None:
+    """Seconds that the server asks to wait before another try; None when it asks for nothing."""
+    milliseconds = retry_after_seconds(error.response.headers.get("retry-after-ms", ""))
+    return retry_after_seconds(error.response.headers.get("retry-after", "")) if milliseconds is None else milliseconds / 1000
 
 
 def cause_and_fix(error: openai.APIStatusError, model: str, host: str, secret: str) -> str:
@@ -91,17 +85,3 @@ def _unknown_model(error: openai.APIStatusError) -> bool:
     return error.code == "model_not_found" or (
         "model" in said and any(word in said for word in ("not found", "not exist", "unknown model"))
     )
-
-
-def _retry_after(milliseconds: str | None, seconds_or_date: str | None) -> float | None:
-    for text, unit in ((milliseconds, 1000.0), (seconds_or_date, 1.0)):
-        try:
-            if text is not None and 0 <= float(text) < float("inf"):
-                return float(text) / unit
-        except ValueError:
-            continue
-    date = internet_time(seconds_or_date or "")
-    if date is None:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
-    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())

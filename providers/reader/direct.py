@@ -19,6 +19,7 @@ from providers.reader.notices import notice_in_place
 from providers.reader.pages import normalise_url
 from providers.reader.reading import reading_of
 from providers.reader.robots import PoliteVisits
+from providers.upstream import retry_after_seconds
 from schemas.errors import PageUnavailable, ReadError
 from schemas.settings import Settings
 from schemas.usage import Usage
@@ -84,7 +85,7 @@ class DirectReader:
         deadline = self._now() + options.timeout_seconds
         fetched = await self._get(url, options)
         if fetched.status in (429, 503):
-            pause = _asked_pause(fetched.headers)
+            pause = retry_after_seconds(fetched.headers.get("retry-after", ""))
             if pause is not None and self._now() + pause < deadline:
                 await self._sleep(pause)
                 fetched = await self._get(url, options)
@@ -111,15 +112,6 @@ class DirectReader:
         return await self._client.get(
             url, timeout_seconds=options.timeout_seconds, max_bytes=options.max_bytes, accept=_ACCEPT, visit=self._visits.visit
         )
-
-
-def _asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks to wait, given as a number or as a time; None when it asks for nothing."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isdecimal():
-        return float(asked) if len(asked) < 6 else None
-    moment = _moment(asked)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds()) if moment else None
 
 
 def _last_modified(headers: Mapping[str, str]) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from providers.corpus import OpenCorpora, corpus_folder
+from providers.corpus import OpenCorpora
 from providers.reader.base import Reading, ReadOptions
 from providers.reader.reading import reading_of
-from schemas.errors import PageUnavailable
+from schemas.errors import PageUnavailable, ReadError, UpstreamError
 from schemas.settings import Settings
 from schemas.usage import Usage
 
@@ -18,7 +18,6 @@ class FileReader:
     name = "file"
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._corpora = OpenCorpora(settings)
 
     def accepts(self, url: str) -> bool:
@@ -29,16 +28,20 @@ class FileReader:
         """Read a document of the corpus.
 
         Raises `InvalidRequest` for a file that is no document of the corpus and for a corpus outside the configured
-        one, `ReadError` when the file cannot be read, `PageUnavailable` when that takes too long.
+        one, `ReadError` when the file cannot be read, `PageUnavailable` when that takes too long or the shared corpus is out of reach.
         """
-        corpus = await self._corpora.get(corpus_folder(self._settings, options.corpus))
+        corpus = await self._corpora.get(options.corpus)
         try:
             reading = corpus.read(url.strip(), max_bytes=options.max_bytes, timeout_seconds=options.timeout_seconds)
             found = await asyncio.wait_for(reading, options.timeout_seconds)
         except asyncio.TimeoutError as error:
             raise PageUnavailable(f"{url[:200]}: reading took longer than {options.timeout_seconds:g} seconds") from error
+        except ReadError:
+            raise
+        except UpstreamError as error:
+            raise PageUnavailable(f"{url[:200]}: {error.message}") from error
         return reading_of(found.document, found.url, self.name, Usage(pages=1), with_images=options.with_images)
 
     async def close(self) -> None:
         """Close the indexes."""
-        self._corpora.close()
+        await self._corpora.close()

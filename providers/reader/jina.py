@@ -11,11 +11,13 @@ from providers.dates import published_date
 from providers.guarded import AddressPolicy
 from providers.http import Endpoint, authorization, count_field, create_client, post_json, text_field
 from providers.lexical import language_of
+from providers.policies import page_service
 from providers.reader.base import Reading, ReadOptions
 from providers.reader.dates import believed
 from providers.reader.notices import notice_in_place
 from providers.reader.pages import normalise_url, page_id
 from providers.reader.reading import reading_time
+from providers.upstream import Upstream
 from schemas.errors import PageUnavailable, ReadError, UpstreamError
 from schemas.reading import Image, Link, Page
 from schemas.settings import Settings
@@ -69,6 +71,7 @@ class JinaReader:
             error=ReadError,
             headers=headers,
             failed_usage=Usage(pages=1),
+            upstream=Upstream(page_service(settings)),
         )
         self._client = create_client()
 

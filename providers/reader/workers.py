@@ -31,6 +31,8 @@ _IDLE_SECONDS = 30.0
 _START_SECONDS = 60.0
 _ANSWER_BYTES = 1 << 28
 _MEMORY_BYTES = 3 << 30
+_PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl(2). It means the thread that started the process; those of a pool live as long as the pool."""
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "SYSTEMROOT", "DYLD_LIBRARY_PATH")
 
 
@@ -227,6 +229,7 @@ def serve(descriptor: int) -> None:
     """Main function of a worker: answer calls until the other end closes or 30 seconds pass without one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which closes the socket
     _limit_memory()
+    _end_with_parent()
     channel = socket.socket(fileno=descriptor)
     while True:
         try:
@@ -250,3 +253,12 @@ def _limit_memory() -> None:
     except ImportError:
         return
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+
+
+def _end_with_parent() -> None:
+    """Be ended at the parent's death, also in the middle of a call that hangs, which nobody would end any more. On Linux only."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415  (workers only)
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -88,7 +88,7 @@ def create_search(settings: Settings) -> SearchChain:
     """
     jina = settings.jina_api_key is not None or settings.jina_search_url != Settings.model_fields["jina_search_url"].default
     configured = {
-        LOCAL: settings.deepsearch_corpus is not None,
+        LOCAL: settings.has_corpus,
         "jina": jina and settings.use_jina_search,
         "brave": settings.brave_api_key is not None,
         "serper": settings.serper_api_key is not None,

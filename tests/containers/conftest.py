@@ -1,80 +1,63 @@
-"""Real containers: the image, and the services of docker-compose.yml, on the Docker engine of this machine if there is one."""
+"""The services of docker-compose.yml as real containers."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.containers.project import Project
+from tests.containers.project import KEY, POSTGRES, REDIS, Project, compose_command
 from tests.gateway.flow_process import free_ports
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "deepsearch-test"
-"""Stays on the engine, so that the next time little has to be built."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "docker: needs a Docker engine (DOCKER_HOST, or its socket)")
-
-
-@cache
-def missing() -> str:
-    """Why no container can be started; empty when one can."""
-    if shutil.which("docker") is None:
-        return "there is no docker command"
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
-        return f"no Docker engine listens at {host}"
-    try:
-        told = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"], check=False, capture_output=True, text=True, timeout=10
-        )
-    except subprocess.TimeoutExpired:
-        return f"the Docker engine at {host} does not answer"
-    if told.returncode:
-        return f"no Docker engine answers at {host}: {' '.join(told.stderr.split())[:200]}"
-    return "" if compose_command() else "there is neither `docker compose` nor `docker-compose`"
-
-
-@cache
-def compose_command() -> tuple[str, ...]:
-    """The release of Docker Compose that is installed; empty when there is none."""
-    for command in (("docker", "compose"), ("docker-compose",)):
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], check=False, capture_output=True, timeout=20).returncode == 0:
-            return command
-    return ()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    marked = [item for item in items if item.get_closest_marker("docker")]
-    if marked and (reason := missing()):
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason=reason))
-
-
-@pytest.fixture(scope="session")
-def image() -> str:
-    """The tag of the image, built from the Dockerfile."""
-    built = subprocess.run(
-        ["docker", "build", "--quiet", "--tag", IMAGE, "."], cwd=ROOT, check=False, capture_output=True, text=True, timeout=480
-    )
-    assert built.returncode == 0, f"{built.stdout}\n{built.stderr}"
-    return IMAGE
+SERVICES = Path(__file__).parent / "services"
 
 
 @pytest.fixture(scope="module")
 def project(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Every service, ready for questions, beside the scripted upstreams; taken away in the end with all that it has written."""
-    env_file = tmp_path_factory.mktemp("compose") / "env"
+    with started("deepsearch-test", image, tmp_path_factory.mktemp("compose")) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The same with two databases: PostgreSQL for the journal and Redis for the cache, and Prometheus. Their images are made here."""
+    for service in ("postgres", "redis", "prometheus"):
+        with (SERVICES / f"{service}.Dockerfile").open("rb") as file:
+            build = ["docker", "build", "--quiet", "--tag", f"deepsearch-test-{service}", "-"]
+            subprocess.run(build, stdin=file, check=True, capture_output=True, timeout=300)
+    settings = {
+        "COMPOSE_PROFILES": "postgres,redis",
+        "POSTGRES_PASSWORD": POSTGRES,
+        "DEEPSEARCH_STATE_URL": f"postgresql://deepsearch:{POSTGRES}@postgres/deepsearch",
+        "REDIS_PASSWORD": REDIS,
+        "DEEPSEARCH_CACHE_URL": f"redis://:{REDIS}@redis:6379/0",
+        "DEEPSEARCH_CACHE": "read-write",
+        "DEEPSEARCH_STAGE_METRICS": "true",
+        "DEEPSEARCH_API_KEY": KEY,
+        "DEEPSEARCH_LEASE_SECONDS": "5",
+        "PROMETHEUS_PORT": str(free_ports(1)[0]),
+    }
+    stand_ins = SERVICES / "stand_ins.yml"
+    with started("deepsearch-profiles", image, tmp_path_factory.mktemp("profiles"), settings, str(stand_ins)) as project:
+        project.run("up", "--detach", "--no-build", "--no-recreate", "prometheus")  # without Grafana, which is in its profile too
+        yield project
+
+
+@contextmanager
+def started(name: str, image: str, folder: Path, settings: dict[str, str] | None = None, *files: str) -> Iterator[Project]:
+    """A project with more settings and more Compose files than others; one with the same name can be up beside it."""
+    if not compose_command():
+        pytest.skip("there is neither `docker compose` nor `docker-compose`")
+    env_file = folder / "env"
     env_file.touch()
     http, grpc = free_ports(2)
-    project = Project(f"deepsearch-test-{os.getpid()}", compose_command(), image, http, grpc, env_file)
+    project = Project(f"{name}-{os.getpid()}", compose_command(), image, http, grpc, env_file, settings or {})
+    project.files += files
     try:
         project.up()
         yield project

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 KEY = "key-of-the-tests"
+POSTGRES, REDIS = "postgres-secret", "redis-secret"
+"""Passwords of the databases, where there are some."""
 _UPSTREAM = "http://upstream:9000"
 _OF_MACHINE = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
 """What the docker commands need; taken before a test gets a HOME of its own."""
@@ -30,12 +34,15 @@ class Project:
     grpc: int
     env_file: Path
     """In place of a `.env` that may lie beside docker-compose.yml."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Beside those of every project."""
+    files: tuple[str, ...] = ("docker-compose.yml", "tests/containers/upstream.yml")
     seconds: float = field(default=0.0, init=False)
     """From `up` until every stage answered."""
 
     def run(self, *arguments: str, timeout: float = 120) -> str:
         """What a Compose command prints. Raises `AssertionError` with all that it said when it fails."""
-        files = ("--file", "docker-compose.yml", "--file", "tests/containers/upstream.yml")
+        files = [argument for file in self.files for argument in ("--file", file)]
         done = subprocess.run(
             [*self.compose, "--env-file", str(self.env_file), "--project-name", self.name, *files, *arguments],
             cwd=ROOT, env=self._environment(), check=False, capture_output=True, text=True, timeout=timeout,
@@ -47,7 +54,7 @@ class Project:
         """Start what does not run, and wait until the gateway reaches every stage."""
         begin = time.monotonic()
         self.run("up", "--detach", "--no-build", "--no-recreate", *arguments)
-        wait_until(self.ready, 90, lambda: self.run("logs", "--no-color", "--tail", "30"))
+        wait_until(self.ready, 240, lambda: self.run("logs", "--no-color", "--tail", "30"))
         self.seconds = time.monotonic() - begin
 
     def ready(self) -> bool:
@@ -102,7 +109,17 @@ class Project:
             "USE_DUCKDUCKGO": "false",
             "SEARCH_PER_MINUTE": "1000000",
             "DEEPSEARCH_KEY_REQUESTS_PER_MINUTE": "1000000",
+            **self.settings,
         }
+
+
+@cache
+def compose_command() -> tuple[str, ...]:
+    """The release of Docker Compose that is installed; empty when there is none."""
+    for command in (("docker", "compose"), ("docker-compose",)):
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], check=False, capture_output=True, timeout=20).returncode == 0:
+            return command
+    return ()
 
 
 def docker(*arguments: str, timeout: float = 60) -> str:

@@ -1,7 +1,8 @@
-"""docker-compose.yml is what `deepsearch compose` writes, and tells a container only what it has to know."""
+"""docker-compose.yml is what `deepsearch export compose` writes, and tells a container only what it has to know."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,23 +12,47 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from deepsearch.compose import SECRETS, compose_file, write_compose_file
+from deepsearch.deploying.compose import compose_file, write_compose_file
+from deepsearch.deploying.services import SECRETS
 from executors.controller.stages import STAGE_OF_ENDPOINT
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
+from tests.containers.project import Project, compose_command
 
 ROOT = Path(__file__).parents[2]
 STAGES = {"controller", *STAGE_OF_ENDPOINT.values()}
 
 
+PROFILES = {"postgres": {"postgres"}, "redis": {"redis"}, "searxng": {"searxng"}, "monitoring": {"prometheus", "grafana"}}
+PASSWORDS = {
+    "postgres": "POSTGRES_PASSWORD",
+    "redis": "REDIS_PASSWORD",
+    "searxng": "SEARXNG_SECRET",
+    "prometheus": "DEEPSEARCH_API_KEY",
+    "grafana": "GF_SECURITY_ADMIN_PASSWORD",
+}
+
+
 @pytest.fixture(scope="module")
-def services() -> dict[str, dict[str, Any]]:
+def every_service() -> dict[str, dict[str, Any]]:
     loaded: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     return loaded
 
 
+@pytest.fixture(scope="module")
+def services(every_service: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of the Flow: they run whatever profile is asked for."""
+    return {name: service for name, service in every_service.items() if "profiles" not in service}
+
+
+@pytest.fixture(scope="module")
+def others(every_service: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those that run when their profile is asked for."""
+    return {name: service for name, service in every_service.items() if "profiles" in service}
+
+
 def test_the_file_is_fresh() -> None:
-    assert (ROOT / "docker-compose.yml").read_text() == compose_file(ROOT / "flow.yml"), "write it again: deepsearch compose"
+    assert (ROOT / "docker-compose.yml").read_text() == compose_file(ROOT / "flow.yml"), "write it again: deepsearch export compose"
 
 
 def test_the_environment_of_the_writer_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +62,7 @@ def test_the_environment_of_the_writer_does_not_count(monkeypatch: pytest.Monkey
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deepsearch", "compose"]
+    command = [sys.executable, "-m", "deepsearch", "export", "compose"]
     done = subprocess.run(
         [*command, "--flow", str(ROOT / "flow.yml")], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=30
     )
@@ -63,6 +88,37 @@ def test_every_container_is_confined_and_checked(services: dict[str, dict[str, A
         assert "privileged" not in service and "container_name" not in service
     assert [name for name, service in services.items() if "ports" in service] == ["gateway"]
     assert all(port.startswith("127.0.0.1:") for port in services["gateway"]["ports"])
+
+
+def test_each_profile_has_its_services(others: dict[str, dict[str, Any]]) -> None:
+    assert {profile: {name for name, one in others.items() if one["profiles"] == [profile]} for profile in PROFILES} == PROFILES
+    assert set(others) == set().union(*PROFILES.values())
+
+
+@pytest.mark.skipif(not compose_command(), reason="there is neither `docker compose` nor `docker-compose`")
+@pytest.mark.parametrize("profile", PROFILES)
+def test_compose_takes_the_file_with_each_profile(tmp_path: Path, profile: str) -> None:
+    (tmp_path / "env").touch()
+    project = Project("unused", compose_command(), "unused", 1, 2, tmp_path / "env", {"COMPOSE_PROFILES": profile}, ("docker-compose.yml",))
+    assert PROFILES[profile] <= set(yaml.safe_load(project.run("config"))["services"])
+
+
+def test_other_services_are_pinned_confined_and_checked(others: dict[str, dict[str, Any]]) -> None:
+    for name, service in others.items():
+        assert re.fullmatch(r"[\w/]+:v?\d+\.\d+[\w.-]*", service["image"]), service["image"]
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+        assert service["read_only"] is (name != "searxng")
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        mounted = [volume.split(":") for volume in service["volumes"] if volume.startswith(".")]
+        assert all((ROOT / path).exists() and mode == "ro" for path, _, mode in mounted), mounted
+    assert {name for name, service in others.items() if "ports" in service} == {"prometheus", "grafana"}
+
+
+def test_passwords_of_other_services_come_from_the_environment(others: dict[str, dict[str, Any]]) -> None:
+    for name, password in PASSWORDS.items():
+        assert [one for one, service in others.items() if password in service["environment"]] == [name]
+        assert others[name]["environment"][password] is None
 
 
 def test_only_the_controller_keeps_the_journal(services: dict[str, dict[str, Any]]) -> None:
@@ -99,7 +155,7 @@ def test_every_other_setting_is_passed_on_unless_it_is_the_container_s(services:
     assert own == {
         *(name for name in Settings.model_fields if name.endswith(("_address", "_port", "_ports"))),
         "deepsearch_host", "deepsearch_stage_host", "deepsearch_page_reader_replicas", "deepsearch_home", "deepsearch_corpus",
-        "deepsearch_state_url", "deepsearch_cache_url", "deepsearch_api_keys_file", "deepsearch_tls_certificate", "deepsearch_tls_key",
+        "deepsearch_api_keys_file", "deepsearch_tls_certificate", "deepsearch_tls_key",
     }  # fmt: skip
 
 

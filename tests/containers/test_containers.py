@@ -6,9 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,50 +16,11 @@ from jina import Client
 from deepsearch.client import DeepSearchClient
 from schemas.research import ResearchAnswer, ResearchRequest
 from tests.containers.project import KEY, Project, docker, wait_until
+from tests.containers.questions import ANSWER, BEARER, QUESTION, Load
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
-QUESTION = "How do I scale the page readers?"
-ANSWER = "Page readers scale by their number of replicas [^1]."
-BEARER = {"authorization": f"Bearer {KEY}"}
-MOST_IMAGE_BYTES = 1_000_000_000
-
-
-@dataclass
-class Load:
-    """Questions that are asked one after the other by two clients, and what became of them."""
-
-    project: Project
-    answered: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def asked(self) -> AsyncIterator[Load]:
-        """Ask within the block, and finish what has begun when it ends."""
-        over = asyncio.Event()
-        async with httpx.AsyncClient(base_url=self.project.url, headers=BEARER, timeout=60) as client:
-            clients = [asyncio.create_task(self._ask(client, over)) for _ in range(2)]
-            try:
-                yield self
-            finally:
-                over.set()
-                await asyncio.gather(*clients)
-
-    async def _ask(self, client: httpx.AsyncClient, over: asyncio.Event) -> None:
-        while not over.is_set():
-            response = await client.post("/research", json={"data": [{"question": QUESTION, "no_direct_answer": True}]})
-            text = response.json()["data"][0]["text"] if response.status_code == 200 else response.text
-            if text == ANSWER:
-                self.answered += 1
-            else:
-                self.failures.append(text)
-
-    async def until(self, count: int, seconds: float) -> None:
-        """Wait until `count` more questions are answered."""
-        wanted = self.answered + count
-        async with asyncio.timeout(seconds):
-            while self.answered < wanted and not self.failures:
-                await asyncio.sleep(0.1)
+MOST_IMAGE_BYTES = 820_000_000
 
 
 def test_image(image: str) -> None:
@@ -72,6 +31,13 @@ def test_image(image: str) -> None:
     find = "find /app /data -name 'test_*.py' -o -name 'conftest.py' -o -name '.env*' -o -name '.git'"
     assert docker("run", "--rm", "--network", "none", image, "sh", "-c", find) == ""
     assert docker("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", image, "deepsearch", "--version").strip()
+
+
+def test_nothing_is_missing_in_the_image(image: str) -> None:
+    confined = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+    script = f"{Path(__file__).parent / 'inside.py'}:/inside.py:ro"
+    worked = docker("run", *confined, "--volume", script, image, "python", "/inside.py", timeout=300)
+    assert worked.splitlines() == ["extensions", "exports and readings", "program", "index"]
 
 
 def test_one_container_serves_the_whole_flow(image: str) -> None:
@@ -152,7 +118,7 @@ def test_the_journal_outlives_its_container(project: Project) -> None:
 
 async def test_more_page_readers_get_their_share_without_a_restart(project: Project) -> None:
     others = {container["Id"] for container in project.containers() if "page_reader" not in container["Name"]}
-    async with Load(project).asked() as load:
+    async with Load(project.url).asked() as load:
         await load.until(3, 30)
         begin = time.monotonic()
         await asyncio.to_thread(project.run, "up", "--detach", "--no-build", "--no-recreate", "--scale", "page_reader=4")
@@ -185,7 +151,7 @@ def test_calls_through_the_gateway_are_spread_too(project: Project) -> None:
 
 
 async def test_no_run_fails_when_a_page_reader_dies(project: Project) -> None:
-    async with Load(project).asked() as load:
+    async with Load(project.url).asked() as load:
         for _ in range(2):
             await load.until(5, 60)
             address, victim = sorted((await asyncio.to_thread(project.addresses, "page_reader")).items())[0]

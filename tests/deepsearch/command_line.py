@@ -80,10 +80,10 @@ class Running:
         self._process = _children.Process(target=_main, args=(folder, arguments, environment, out, err))
         self._process.start()
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """What Ctrl-C does."""
         assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGINT)
+        os.kill(self._process.pid, number)
 
     def wait(self, seconds: float = 60) -> Done:
         """Wait for the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -203,6 +204,20 @@ def test_a_hostile_page_never_reaches_the_terminal_raw(place: Place) -> None:
     assert "[bold]the thunders[/bold]" in " ".join(written.split())
     assert "\u009b" not in written
     assert "\u202e" not in written
+
+
+def test_to_be_told_to_stop_is_what_ctrl_c_is(place: Place) -> None:
+    with ScriptedServer() as server:
+        server.llm.script(lambda _: Delay(60, Text("too late")))
+        model = {"LLM_MODEL": "m", "OPENAI_BASE_URL": server.llm_url, "OPENAI_API_KEY": "k"}
+        process = place.start("ask", "What causes the tides?", "--corpus", "documents", "--run-id", "told", **model)
+        assert server.wait_for_requests(1, timeout=30)
+        process.interrupt(signal.SIGTERM)
+        done = process.wait()
+    assert (done.code, done.out) == (130, "")
+    assert done.err.splitlines()[-1] == "deepsearch: interrupted; the run is kept; go on with it: deepsearch resume told"
+    assert "Traceback" not in done.err
+    assert json.loads(place.run("runs", "--json").out)[0]["state"] == "interrupted"
 
 
 def test_ctrl_c_keeps_the_run_and_resume_finishes_it(place: Place) -> None:

@@ -12,8 +12,8 @@ import pypdfium2
 import pytest
 from command_line import Place
 
-from tests.gateway.flow_process import free_port_settings
-from tests.gateway.page.page_flow import start_flow, stop_flow
+from tests.gateway.flow_process import free_port_settings, start_flow
+from tests.gateway.page.page_flow import stop_flow
 
 TIDES = "# Tides\n\nThe tides are caused by the gravity of the Moon and the Sun. A spring tide happens at full and new moon.\n"
 QUESTION = "What causes the tides?"

@@ -20,11 +20,13 @@ from docarray import DocList
 from jina import Client
 
 from deepsearch.client import DeepSearchClient
+from deepsearch.flow_calls import FlowCalls
+from schemas.errors import RunNotFound
 from schemas.events import ResearchEvent
 from schemas.planning import DecideRequest, Decision, Understanding, UnderstandRequest
 from schemas.ranking import DedupeRequest, DedupeResponse
 from schemas.reading import ReadRequest, ReadResponse
-from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
+from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 from schemas.search import SearchQuery, SearchRequest, SearchResponse
 from tests.gateway.flow_process import flow_of, listener, scripted_settings
 from tests.scripted.five_steps import add_session, reply
@@ -240,6 +242,30 @@ async def test_a_cancelled_run_ends_as_cancelled(served: Served) -> None:
         events = await run
     assert events[-1].data["outcome"] == "cancelled"
     assert (await one(served, "/runs", RunQuery(run_id="cancelled"), RunList)).runs[0].state == "cancelled"
+
+
+async def test_a_run_is_deleted_when_it_is_not_under_way(served: Served) -> None:
+    record = f"{served.http}/v1/research/deleted/record"
+    async with httpx.AsyncClient() as client:
+        assert (await client.delete(record)).status_code == 404
+        with silent_model(served):
+            asked = len(served.upstream.requests)
+            run = asyncio.create_task(stream(served, "/research/stream", research(run_id="deleted")))
+            assert await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
+            refused = await client.delete(record)
+            assert refused.status_code == 409 and refused.json()["error"]["code"] == "run_under_way"
+            await one(served, "/cancel", RunQuery(run_id="deleted"), RunSummary)
+            await run
+        deleted = await client.delete(record)
+        assert (deleted.status_code, deleted.content) == (204, b"")
+        assert (await client.delete(record)).status_code == 404
+        assert (await client.get(f"{served.http}/v1/research/deleted")).status_code == 404
+    await stream(served, "/research/stream", research(run_id="forgotten"))
+    calls = FlowCalls(f"grpc://127.0.0.1:{served.settings['DEEPSEARCH_GRPC_PORT']}")
+    assert (await calls.call("/forget", RunQuery(run_id="forgotten"), RunSummary)).state == "finished"
+    with pytest.raises(RunNotFound):
+        await calls.call("/run", RunQuery(run_id="forgotten"), RunReport)
+    await calls.close()
 
 
 async def test_a_dead_page_reader_loses_nothing(served: Served) -> None:

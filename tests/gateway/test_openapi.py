@@ -20,8 +20,8 @@ from schemathesis.checks import CHECKS, load_all_checks
 from gateway.api_examples import EXAMPLES
 from gateway.openapi import STAGES
 from schemas.errors import ERRORS
-from tests.gateway.flow_process import free_port_settings
-from tests.gateway.page.page_flow import start_flow, stop_flow
+from tests.gateway.flow_process import free_port_settings, start_flow
+from tests.gateway.page.page_flow import stop_flow
 from tests.scripted.five_steps import add_session, reply
 from tests.scripted.llm import schema_name
 from tests.scripted.replies import Json
@@ -222,6 +222,8 @@ def test_no_request_is_too_much(http: httpx.Client, served: str, document: dict[
                 response = http.request(**{**request, "headers": ascii_headers(request.get("headers"))})
             except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):
                 return  # no client could send it; raw bytes are sent below
+            except httpx.TimeoutException as error:
+                raise AssertionError(f"no answer to {request}") from error
             check_answer(response)
             case.validate_response(response, checks=CONFORMANCE)
 

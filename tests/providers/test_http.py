@@ -23,7 +23,6 @@ from pydantic import SecretStr
 
 from providers.http import (
     Endpoint,
-    _seconds,
     authorization,
     count_field,
     create_client,
@@ -34,7 +33,7 @@ from providers.http import (
     required_key,
     text_field,
 )
-from providers.upstream import Policy, Upstream
+from providers.upstream import Policy, Upstream, retry_after_seconds
 from schemas.errors import ConfigurationError, SearchError
 from schemas.usage import Usage
 
@@ -377,7 +376,7 @@ async def test_a_pause_that_is_none_is_an_ordinary_failure(retry_after: bytes) -
 @example("\u00b2")
 @example("Mon, 01 Jan 9999 00:00:00 -2359")
 def test_any_text_asks_for_a_pause_or_none(retry_after: str) -> None:
-    seconds = _seconds(retry_after)
+    seconds = retry_after_seconds(retry_after)
     assert seconds is None or 0 <= seconds < 1e12
 
 

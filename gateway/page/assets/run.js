@@ -1,11 +1,15 @@
 // A run as far as its events tell: no element, no network. The same events always give the same run.
 
+import { Calls } from "./calls.js";
 import { characters, unitIndex } from "./text.js";
 
 const USAGE = ["llm_calls", "prompt_tokens", "completion_tokens", "cached_tokens", "provider_tokens", "searches", "pages", "cost_usd"];
 
 /** What a token budget counts. */
 export const tokens = (usage) => (usage.prompt_tokens ?? 0) + (usage.completion_tokens ?? 0) + (usage.provider_tokens ?? 0);
+
+/** What a call spent is beside its result, or in it; null without. */
+const usageOf = (data) => data.usage ?? Object.values(data).find((value) => value && typeof value === "object" && "usage" in value)?.usage ?? null;
 
 export class Run {
   id;
@@ -22,6 +26,8 @@ export class Run {
   steps = [{ number: 0, action: "", entries: [] }];
   decisions = 0;
   calls = new Map();
+  /** The same calls and all that have ended, with their times. */
+  trace = new Calls();
   spent = Object.fromEntries(USAGE.map((name) => [name, 0]));
   /** The answer as it is written, with its length in characters. */
   written = "";
@@ -51,7 +57,11 @@ export class Run {
     const data = event.data ?? {};
     const call = data.effect_id === undefined ? null : (this.calls.get(data.effect_id) ?? null);
     if (call) this.calls.delete(data.effect_id);
-    if (event.type !== "run_ended") this.#spend(data);
+    if (!streamedOnly) {
+      const usage = usageOf(data);
+      this.#spend(usage);
+      this.trace.take(event, usage);
+    }
     const take = this[`_${event.type}`];
     if (typeof take === "function") take.call(this, data, call, event);
   }
@@ -267,6 +277,7 @@ export class Run {
   _run_ended(data) {
     this.ended = { outcome: data.outcome ?? "finished", answer: data.answer ?? null, code: data.code ?? "", message: data.message ?? "" };
     this.calls.clear();
+    this.trace.close();
     for (const entry of this.steps.flatMap((step) => step.entries)) if (entry.state === "pending") this.#change(entry, { state: "left" });
     if (data.answer) {
       this.#write(data.answer.text ?? "");
@@ -281,9 +292,7 @@ export class Run {
     this.writtenCharacters = characters(text);
   }
 
-  /** What a call spent is beside its result, or in it. */
-  #spend(data) {
-    const usage = data.usage ?? Object.values(data).find((value) => value && typeof value === "object" && "usage" in value)?.usage;
+  #spend(usage) {
     if (usage) for (const name of USAGE) this.spent[name] += usage[name] ?? 0;
   }
 

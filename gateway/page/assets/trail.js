@@ -70,7 +70,7 @@ export class Trail {
 const text = (value, most = 600) => h("span", { dir: "auto" }, line(value, most));
 
 /** Why something is so; what is long is folded after its beginning. */
-function reason(value) {
+export function reason(value) {
   const whole = line(value, 1_500);
   const beginning = line(whole, SHORT);
   if (whole === beginning) return h("span", { class: "reason", dir: "auto" }, whole);
@@ -78,7 +78,7 @@ function reason(value) {
 }
 
 /** A sign of how it went, with the word for those who do not see it. */
-function sign(state) {
+export function sign(state) {
   if (state === "pending") return h("span", { class: "sign", "data-state": state }, h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "unseen" }, t("state.pending")));
   const image = { done: "check", failed: "cross" }[state];
   return image ? h("span", { class: "sign", "data-state": state }, icon(image), h("span", { class: "unseen" }, t(`state.${state}`))) : null;

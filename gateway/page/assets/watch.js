@@ -4,12 +4,13 @@ import * as api from "./api.js";
 import { copyButton, downloads, facts, images, markdown, notes, prose, sources } from "./answer.js";
 import { followUp } from "./ask.js";
 import { button, h } from "./dom.js";
-import { duration, has, number, t } from "./language.js";
+import { duration, number, t } from "./language.js";
 import { editable, outlineForm } from "./outline.js";
 import { openPage } from "./quote.js";
 import { Run, tokens } from "./run.js";
 import { Panel, summary } from "./support.js";
-import { line, place } from "./text.js";
+import { line } from "./text.js";
+import { doing, Trace } from "./trace.js";
 import { Trail } from "./trail.js";
 
 const LOOK_AGAIN = 3_000;
@@ -52,8 +53,10 @@ export class Watch {
   /** The run's elements, made from nothing in the page's present language. */
   draw() {
     const trail = new Trail({ page: (entry) => openPage(this.#run.id, entry), run: (id) => this.#go(id) });
+    const trace = new Trace({ run: (id) => this.#go(id) }, this.#view?.trace.open ?? false);
     const view = {
       trail,
+      trace,
       question: h("h1", { dir: "auto", tabindex: "-1" }),
       state: h("p", { class: "state", role: "status", "aria-live": "polite" }),
       elapsed: h("span", { class: "elapsed", role: "timer", "aria-live": "off" }),
@@ -76,6 +79,7 @@ export class Watch {
       { class: "run" },
       h("div", { class: "main" }, h("header", { class: "run-head" }, view.question, h("div", { class: "state-row" }, view.state, view.elapsed, view.actions)), view.problem, view.gauges, view.waiting, view.plan, view.answer),
       view.details,
+      trace.element,
     );
     this.#view = view;
     this.#update();
@@ -145,7 +149,7 @@ export class Watch {
   }
 
   #update() {
-    const { question, problem, answer, prose: text, after, trail, actions, element } = this.#view;
+    const { question, problem, answer, prose: text, after, trail, trace, actions, element } = this.#view;
     const run = this.#run;
     const state = this.#state();
     element.dataset.state = state;
@@ -156,6 +160,7 @@ export class Watch {
     this.#status(state);
     this.#banner(problem);
     trail.update(run);
+    trace.update(run, api.serverTime());
     this.#gauges();
     this.#tick();
     const finished = Boolean(run.ended) && state !== "waiting";
@@ -223,23 +228,15 @@ export class Watch {
 
   #status(state) {
     const { state: place } = this.#view;
-    const doing = this.#run.doing();
+    const now = this.#run.doing();
     let words;
     if (this.#problem) words = "";
-    else if (state === "running") words = this.#stopping ? t("stopping") : this.#doing(doing);
+    else if (state === "running") words = this.#stopping ? t("stopping") : doing(now?.kind, now?.item, now?.count);
     else words = state === "loading" ? t("loading") : t(`run.${state}`);
     if (place.dataset.words === words) return;
     place.dataset.words = words;
     place.dataset.state = state;
     place.replaceChildren(...(words ? [h("span", { class: "dot", "aria-hidden": "true" }), h("span", { dir: "auto" }, words)] : []));
-  }
-
-  #doing(doing) {
-    if (!doing) return t("doing.other", { count: 1, item: "" });
-    if (doing.kind === "read" && doing.count === 1) return t("doing.read.page", { item: place(doing.item) });
-    if (doing.kind === "search" && doing.item) return t("doing.search.query", { item: line(doing.item, 80) });
-    const key = `doing.${doing.kind}`;
-    return t(has(key) || has(`${key}.other`) ? key : "doing.other", { count: doing.count, item: "" });
   }
 
   #banner(problem) {
@@ -314,7 +311,9 @@ export class Watch {
     const { startedAt, ended } = this.#run;
     if (ended) elapsed.textContent = ended.answer?.seconds ? duration(ended.answer.seconds) : "";
     else if (startedAt) elapsed.textContent = duration(Math.max(0, Math.floor(api.serverTime() - startedAt)));
-    if (!ended) this.#gauges();
+    if (ended) return;
+    this.#gauges();
+    this.#view.trace.tick(api.serverTime());
   }
 
   #end() {

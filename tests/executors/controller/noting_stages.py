@@ -25,6 +25,13 @@ class _Noting(Executor):
         with self._log.open("a") as log:
             log.write(f"{line} {os.getpid()}\n")
 
+    async def leave(self) -> None:
+        self.note("leave")
+
+    def close(self) -> None:
+        if self._log.name:
+            self.note("close")
+
 
 class NotingReader(_Noting):
     """Echoes, fails in two ways, and is slow when asked to be."""
@@ -38,6 +45,8 @@ class NotingReader(_Noting):
             raise KeyError("defect")
         try:
             await asyncio.sleep(30 if doc.url == "slow" else 0)
+            while doc.url == "until" and not Path(doc.question).exists():
+                await asyncio.sleep(0.02)
         except asyncio.CancelledError:
             self.note("cancelled slow")
             raise

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
-import grpc
 import noting_stages
 import pytest
+from stage_processes import listening, start
 
 from executors.controller.local_stages import LocalStages
 from executors.controller.remote_stages import RemoteStages
@@ -25,24 +23,7 @@ from schemas.reading import ReadRequest, ReadResponse
 from schemas.usage import Usage
 from tests.gateway.flow_process import free_ports
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 pytestmark = pytest.mark.flow
-
-
-def start(stage: str, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """A process that serves `stage`, started as in a container; `listening` waits for it."""
-    arguments = ["--uses", noting_stages.STAGES[stage].__name__, "--py-modules", "schemas.jina_runtime", "noting_stages"]
-    arguments += ["--host", "127.0.0.1", "--port", str(port), "--uses-with", f"log:{log}", "--native"]
-    command = [sys.executable, "-W", "ignore", "-c", "from jina_cli import main; main()", "executor", *arguments]
-    paths = [os.environ.get("PYTHONPATH", ""), str(ROOT), str(HERE)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def listening(port: int) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_reconnect_backoff_ms", 200)]) as channel:
-        grpc.channel_ready_future(channel).result(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +164,11 @@ async def test_a_stage_that_is_not_there_is_named_with_address_and_setting() -> 
     (port,) = free_ports(1)
     stages = RemoteStages({"page_reader": f"127.0.0.1:{port}", "answer_finalizer": f"127.0.0.1:{port}"})
     with pytest.raises(StageUnavailable) as raised:
-        await stages.call("/read", ReadRequest(), ReadResponse, timeout=5)
+        await stages.call("/read", ReadRequest(), ReadResponse, timeout=1)
     assert str(raised.value) == f"The stage page_reader cannot be reached at 127.0.0.1:{port}; start it, or correct PAGE_READER_ADDRESS."
     with pytest.raises(StageUnavailable):
         async for _ in RemoteStages({"answer_finalizer": f"127.0.0.1:{port}"}).stream(
-            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=5
+            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=1
         ):
             pass
     await stages.close()

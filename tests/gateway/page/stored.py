@@ -238,6 +238,8 @@ class Stored:
 
     def __init__(self) -> None:
         self.runs: dict[str, list[Any]] = {"supported": SUPPORTED, "team": TEAM, "report": [*PROPOSED, WAITS], "written": WRITTEN}
+        self.times: dict[str, list[float]] = {}
+        """When the events of a run happened, in seconds since the epoch; of others, one after each second."""
         self.outlines: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         self.app = FastAPI()
@@ -318,7 +320,8 @@ class Stored:
                 if not place and sequence <= after:
                     continue
                 data = json.loads(event.model_dump_json(exclude={"type"}, exclude_defaults=True))
-                frame = {"run_id": run, "sequence": sequence, "time": 1_700_000_000 + told, "type": event.type, "data": data}
+                time = self.times[run][told - 1] if run in self.times else 1_700_000_000 + told
+                frame = {"run_id": run, "sequence": sequence, "time": time, "type": event.type, "data": data}
                 yield f"id: {sequence}{place}\nevent: {event.type}\ndata: {json.dumps(frame)}\n\n"
                 if place == ".end":
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -134,6 +135,28 @@ def test_a_shared_link_shows_a_finished_run_and_history_lists_it(tabs: Any, fini
     other.page.get_by_role("heading", name="What do you want to know?").wait_for()
     other.page.go_forward()
     other.ended()
+
+
+def test_the_trace_of_a_real_run_has_every_call_of_its_journal(tab: Tab, served: Served, finished: str) -> None:
+    called, failed, usage = [], 0, httpx.get(f"{served.url}/v1/research/{finished}").json()["answer"]["usage"]
+    with httpx.stream("GET", f"{served.url}/v1/research/{finished}/events", timeout=60) as events:
+        for line in events.iter_lines():
+            if line.startswith("data: "):
+                event = json.loads(line.removeprefix("data: "))
+                failed += event["type"] == "call_failed"
+                if event["type"] == "stage_called":
+                    called.append(event["data"]["effect"]["kind"])
+    page = tab.page
+    page.goto(f"/?run={finished}")
+    tab.ended()
+    page.locator(".trace > summary").click()
+    page.locator(".calls tr[data-state]").nth(len(called) - 1).wait_for()
+    assert [stage.rpartition("/")[2] for stage in tab.texts(".calls tr[data-state] .of-stage")] == called
+    assert page.locator(".calls tr[data-state=failed]").count() == failed > 0
+    assert page.locator(".calls tr[data-state=failed] .reason").first.inner_text() != ""
+    pages = [int(text or 0) for text in tab.texts(".calls tr[data-state] .of-pages")]
+    searches = [int(text or 0) for text in tab.texts(".calls tr[data-state] .of-searches")]
+    assert (sum(pages), sum(searches)) == (usage["pages"], usage["searches"])
 
 
 def test_the_answer_is_copied_as_markdown_with_footnotes(tab: Tab, finished: str) -> None:
@@ -506,6 +529,12 @@ def test_a_crash_of_the_service_loses_nothing(tab: Tab, served: Served) -> None:
     assert entries[: len(before)] == before and "The research goes on where it was interrupted." in entries
     assert page.locator(".answer .prose li").count() == 3
     assert page.get_by_text("The connection is lost.").count() == 0
+    page.locator(".trace > summary").click()
+    page.locator(".calls .pause[data-pause=resumed]").wait_for()
+    assert tab.texts(".calls tr[data-state=interrupted] .of-stage") == ["query_planner /decide"]
+    assert page.locator(".calls tr[data-state=interrupted] ~ .pause ~ tr[data-state=done]").first.locator(".of-stage").inner_text() == (
+        "query_planner /decide"
+    )
 
 
 def test_the_page_is_served_with_a_strict_policy(served: Served) -> None:

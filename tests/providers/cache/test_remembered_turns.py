@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from providers.llm.base import ChatModel, Prompt
 from providers.llm.cached import turn
 from providers.llm.forms import form_of
 from providers.llm.tokens import count_tokens
+from providers.policies import model_server
 from schemas.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -181,7 +183,7 @@ async def test_a_recorded_session_is_replayed_turn_by_turn(
     model_of: MakeModel, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forms that are rejected, invalid answers, failures, retries and streams: everything happens again, at the same cost."""
-    monkeypatch.setattr(providers.llm.chat, "wait_before_retry", lambda *_: 0.0)
+    monkeypatch.setattr(providers.llm.chat, "model_server", lambda settings: replace(model_server(settings), backoff_seconds=0.0))
     scripted.llm.on("Score", [Status(400, {"error": {"message": "response_format is not supported"}}), BAD, BAD, BAD, Json({"score": 3})])
     scripted.llm.on("Verdict", [Status(500, {"error": "busy"}), Status(401, {}), GOOD, Json({"passed": False})])
     scripted.llm.on(

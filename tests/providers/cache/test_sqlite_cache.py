@@ -14,33 +14,13 @@ from typing import Any
 import pytest
 
 from providers.cache import create_cache
+from providers.cache.redis import RedisCache
 from providers.cache.sqlite import SQLiteCache
 from schemas.errors import CacheError, ConfigurationError
 from schemas.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 MEGABYTE = 1_000_000
-
-
-async def test_entries_are_kept_by_kind_and_key(tmp_path: Path) -> None:
-    cache = SQLiteCache(tmp_path / "new" / "cache.db", MEGABYTE, now=lambda: 1000.0)
-    await cache.put("page", {"a": b"first", "b": b""})
-    await cache.put("page", {"a": b"second"})
-    found = await cache.get("page", ["a", "b", "c"])
-    assert {key: (entry.value, entry.stored_at) for key, entry in found.items()} == {"a": (b"second", 1000.0), "b": (b"", 1000.0)}
-    assert await cache.get("search", ["a"]) == {}
-    assert await cache.get("page", []) == {}
-    await cache.close()
-    assert (await cache.get("page", ["a"]))["a"].value == b"second"  # opened again
-    await cache.close()
-
-
-async def test_many_keys_at_once(tmp_path: Path) -> None:
-    cache = SQLiteCache(tmp_path / "cache.db", MEGABYTE)
-    values = {f"key {number}": str(number).encode() for number in range(1_234)}
-    await cache.put("embedding", values)
-    assert {key: entry.value for key, entry in (await cache.get("embedding", list(values))).items()} == values
-    await cache.close()
 
 
 async def test_what_gains_by_it_is_compressed(tmp_path: Path) -> None:
@@ -89,15 +69,6 @@ async def test_reading_writes_once_an_hour_at_most(tmp_path: Path) -> None:
         assert cache._connection is not None
         written.append(cache._connection.total_changes)
     assert written == [1, 1, 1, 2, 2, 3]
-    await cache.close()
-
-
-async def test_an_answer_that_is_too_large_is_refused_and_costs_no_other(tmp_path: Path) -> None:
-    cache = SQLiteCache(tmp_path / "cache.db", MEGABYTE)
-    await cache.put("page", {"a": b"text"})
-    with pytest.raises(CacheError, match=r"an answer of 600000 bytes is too large for the cache .*cache\.db: raise DEEPSEARCH_CACHE_MB"):
-        await cache.put("page", {"b": random.Random(0).randbytes(600_000)})
-    assert list(await cache.get("page", ["a", "b"])) == ["a"]
     await cache.close()
 
 
@@ -233,7 +204,11 @@ def test_the_settings_choose_the_store(tmp_path: Path) -> None:
     other = chosen(deepsearch_cache="replay", deepsearch_cache_url="sqlite:///here/c.db")
     assert isinstance(other, SQLiteCache)
     assert (other._path, other._read_only) == (Path("here/c.db"), True)
-    with pytest.raises(ConfigurationError, match="DEEPSEARCH_CACHE_URL must begin with one of: sqlite://"):
-        chosen(deepsearch_cache="record", deepsearch_cache_url="redis://host")
+    for scheme in ("redis", "rediss"):
+        shared = chosen(deepsearch_cache="replay", deepsearch_cache_url=f"{scheme}://user:secret@host/2")
+        assert isinstance(shared, RedisCache)
+        assert (shared._place, shared._read_only) == (f"{scheme}://host:6379/2", True)
+    with pytest.raises(ConfigurationError, match="DEEPSEARCH_CACHE_URL must begin with one of: sqlite://, redis://, rediss://"):
+        chosen(deepsearch_cache="record", deepsearch_cache_url="memcached://host")
     with pytest.raises(ConfigurationError, match="DEEPSEARCH_CACHE_URL names no file"):
         chosen(deepsearch_cache="record", deepsearch_cache_url="sqlite:///")

@@ -9,13 +9,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from providers.corpus import Corpus, IndexProgress, open_corpus
+from providers.corpus import Corpus, FolderCorpus, IndexProgress, open_corpus
 from schemas.errors import CorpusError
 from tests.providers.reader_files.pdf_writer import make_pdf
+
+MakeCorpus = Callable[..., Corpus]
 
 
 @pytest.fixture
@@ -28,12 +31,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def corpus(folder: Path, tmp_path: Path) -> Corpus:
-    return open_corpus(folder, tmp_path / "home")
+def corpus(make_corpus: MakeCorpus, folder: Path, tmp_path: Path) -> Corpus:
+    return make_corpus(folder, tmp_path / "home")
+
+
+@pytest.fixture
+async def folder_corpus(folder: Path, tmp_path: Path) -> AsyncIterator[FolderCorpus]:
+    corpus = open_corpus(folder, tmp_path / "home")
+    yield corpus
+    await corpus.close()
 
 
 async def titles(corpus: Corpus, query: str) -> list[str]:
-    return [hit.title for hit in await corpus.search(query, 10)]
+    return [hit.title for hit in (await corpus.search(query, 10)).hits]
 
 
 async def test_only_what_changed_is_indexed_again(corpus: Corpus, folder: Path) -> None:
@@ -87,13 +97,13 @@ async def test_every_type_is_read_and_one_bad_file_stops_nothing(corpus: Corpus,
     assert await titles(corpus, "melting tungsten") == ["Metals"]
     assert await titles(corpus, "How high is Everest?") == ["Mountains"]
     assert await titles(corpus, "Nile") == ["Rivers"]
-    assert (await corpus.search("Limmat", 1))[0].url.endswith("/latin.txt")
-    assert (await corpus.search("Rhein Köln", 1))[0].url.endswith("/utf16.txt")
-    assert (await corpus.search("well bottom", 1))[0].url.endswith("/deep.html")
-    assert (await corpus.search("longline", 1))[0].end <= 1_000
+    assert (await corpus.search("Limmat", 1)).hits[0].url.endswith("/latin.txt")
+    assert (await corpus.search("Rhein Köln", 1)).hits[0].url.endswith("/utf16.txt")
+    assert (await corpus.search("well bottom", 1)).hits[0].url.endswith("/deep.html")
+    assert (await corpus.search("longline", 1)).hits[0].end <= 1_000
 
 
-async def test_links_hidden_and_large_files(tmp_path: Path, folder: Path) -> None:
+async def test_links_hidden_and_large_files(make_corpus: MakeCorpus, tmp_path: Path, folder: Path) -> None:
     outside = tmp_path / "outside.md"
     outside.write_text("outside secret", encoding="utf-8")
     (folder / "escape.md").symlink_to(outside)
@@ -101,7 +111,7 @@ async def test_links_hidden_and_large_files(tmp_path: Path, folder: Path) -> Non
     (folder / ".git").mkdir()
     (folder / ".git" / "x.md").write_text("hidden secret", encoding="utf-8")
     (folder / "large.md").write_text("large " * 1_000, encoding="utf-8")
-    corpus = open_corpus(folder, folder / "home", max_file_bytes=5_000)
+    corpus = make_corpus(folder, folder / "home", max_file_bytes=5_000)
     (folder / "home").mkdir()
     (folder / "home" / "inside.md").write_text("home secret", encoding="utf-8")
     report = await corpus.index()
@@ -137,9 +147,9 @@ def test_folder_must_be_there(tmp_path: Path) -> None:
         open_corpus(tmp_path / "file", tmp_path)
 
 
-async def test_empty_folder_says_what_is_looked_for(tmp_path: Path) -> None:
+async def test_empty_folder_says_what_is_looked_for(make_corpus: MakeCorpus, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    corpus = open_corpus(tmp_path / "docs", tmp_path / "home")
+    corpus = make_corpus(tmp_path / "docs", tmp_path / "home")
     with pytest.raises(CorpusError, match=r"no readable document in it; put files of type \.md, \.txt, \.rst, \.html, \.htm, \.pdf there$"):
         await corpus.index()
     (tmp_path / "docs" / "a.md").touch()
@@ -158,15 +168,15 @@ async def test_nothing_is_written_into_the_folder(corpus: Corpus, folder: Path) 
     assert everything(folder) == before
 
 
-async def test_two_at_once_do_the_work_once(corpus: Corpus, folder: Path, tmp_path: Path) -> None:
+async def test_two_at_once_do_the_work_once(corpus: Corpus, make_corpus: MakeCorpus, folder: Path, tmp_path: Path) -> None:
     for i in range(30):
         (folder / f"{i}.md").write_text(f"# Number {i}\n\nText of number {i}.", encoding="utf-8")
-    reports = await asyncio.gather(corpus.index(), open_corpus(folder, tmp_path / "home").index())
+    reports = await asyncio.gather(corpus.index(), make_corpus(folder, tmp_path / "home").index())
     assert sorted((report.added, report.unchanged) for report in reports) == [(0, 32), (32, 0)]
 
 
-async def test_the_second_says_that_it_waits(corpus: Corpus) -> None:
-    await corpus.index()
+async def test_the_second_says_that_it_waits(folder_corpus: FolderCorpus) -> None:
+    await folder_corpus.index()
     waiting: asyncio.Event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -174,33 +184,34 @@ async def test_the_second_says_that_it_waits(corpus: Corpus) -> None:
         assert state.stage == "waiting"
         loop.call_soon_threadsafe(waiting.set)
 
-    with (corpus.index_folder / "lock").open("w") as lock:
+    with (folder_corpus.index_folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        task = asyncio.create_task(corpus.index(progress))
+        task = asyncio.create_task(folder_corpus.index(progress))
         await waiting.wait()
-        assert await titles(corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]  # readers are not kept out
+        assert await titles(folder_corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]  # readers are not kept out
     assert (await task).unchanged == 2
 
 
-async def test_readers_see_new_commits(corpus: Corpus, folder: Path, tmp_path: Path) -> None:
+async def test_readers_see_new_commits(corpus: Corpus, make_corpus: MakeCorpus, folder: Path, tmp_path: Path) -> None:
     await corpus.index()
     assert await titles(corpus, "Baikal") == []
     (folder / "lake.md").write_text("# Baikal\n\nA deep lake.", encoding="utf-8")
-    await open_corpus(folder, tmp_path / "home").index()
+    await make_corpus(folder, tmp_path / "home").index()
     assert await titles(corpus, "Baikal") == ["Baikal"]
 
 
 _INDEX_AND_REPORT = """
 import asyncio, sys
 from pathlib import Path
-from providers.corpus import open_corpus
-corpus = open_corpus(Path(sys.argv[1]), Path(sys.argv[2]))
-asyncio.run(corpus.index(lambda state: print(state.done, flush=True)))
+from deepsearch.indexing import index_folder
+from schemas.settings import Settings
+settings = Settings(_env_file=None, deepsearch_home=sys.argv[2], deepsearch_corpus_url=sys.argv[3] or None, use_duckduckgo=False)
+asyncio.run(index_folder(Path(sys.argv[1]), settings, lambda state: print(state.done, flush=True)))
 """
 
 
-def index_until_killed(folder: Path, home: Path, documents: int) -> None:
-    command = [sys.executable, "-c", _INDEX_AND_REPORT, str(folder), str(home)]
+def index_until_killed(folder: Path, home: Path, corpus_url: str, documents: int) -> None:
+    command = [sys.executable, "-c", _INDEX_AND_REPORT, str(folder), str(home), corpus_url]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
@@ -210,38 +221,41 @@ def index_until_killed(folder: Path, home: Path, documents: int) -> None:
                 break
 
 
-async def test_a_killed_indexing_loses_nothing_that_was_finished(folder: Path, tmp_path: Path) -> None:
+async def test_a_killed_indexing_loses_nothing_that_was_finished(
+    make_corpus: MakeCorpus, corpus_url: str, folder: Path, tmp_path: Path
+) -> None:
     for i in range(300):
         (folder / f"{i:03}.md").write_text(f"# Number {i}\n\nThe text of document number {i}.", encoding="utf-8")
-    index_until_killed(folder, tmp_path / "home", documents=140)
-    corpus = open_corpus(folder, tmp_path / "home")
-    assert not await corpus.is_indexed()
+    index_until_killed(folder, tmp_path / "home", corpus_url, documents=140)
+    corpus = make_corpus(folder, tmp_path / "home")
+    if not corpus_url:
+        assert not await corpus.is_indexed()
     report = await corpus.index()
     assert report.rebuilt == ""
     assert report.unchanged >= 128  # two batches of 64 were committed
     assert report.added + report.unchanged == 302
     assert await corpus.is_indexed()
     for i in (0, 70, 150, 299):
-        assert (await corpus.search(f"document number {i}", 1))[0].title == f"Number {i}"
+        assert (await corpus.search(f"document number {i}", 1)).hits[0].title == f"Number {i}"
 
 
-async def test_what_was_stored_but_not_yet_searchable_is_made_good(corpus: Corpus) -> None:
-    await corpus.index()
+async def test_what_was_stored_but_not_yet_searchable_is_made_good(folder_corpus: FolderCorpus) -> None:
+    await folder_corpus.index()
     # As after a kill between the two commits: passages are in the store, the inverted index has others.
-    with sqlite3.connect(corpus.index_folder / "documents.db") as database:
+    with sqlite3.connect(folder_corpus.index_folder / "documents.db") as database:
         database.execute("INSERT INTO pending SELECT id FROM documents")
         database.execute("UPDATE passages SET id = id + 1000")
     database.close()
-    assert await titles(corpus, "Eiffel") == []
-    report = await corpus.index()
+    assert await titles(folder_corpus, "Eiffel") == []
+    report = await folder_corpus.index()
     assert (report.rebuilt, report.unchanged) == ("", 2)
-    assert await titles(corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]
+    assert await titles(folder_corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]
 
 
 @pytest.mark.parametrize("damage", ["database", "tables", "meta", "segments", "terms", "version"])
-async def test_a_damaged_index_is_made_anew(corpus: Corpus, damage: str, caplog: pytest.LogCaptureFixture) -> None:
-    await corpus.index()
-    database, terms = corpus.index_folder / "documents.db", corpus.index_folder / "terms"
+async def test_a_damaged_index_is_made_anew(folder_corpus: FolderCorpus, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    await folder_corpus.index()
+    database, terms = folder_corpus.index_folder / "documents.db", folder_corpus.index_folder / "terms"
     if damage == "database":
         database.write_bytes(b"garbage " * 2_000)
     elif damage in ("tables", "version"):
@@ -256,7 +270,7 @@ async def test_a_damaged_index_is_made_anew(corpus: Corpus, damage: str, caplog:
     else:
         shutil.rmtree(terms)
     if damage == "version":
-        assert (await corpus.index()).rebuilt == "it was written by another version: format 77, not 1"
-    assert await titles(corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]
+        assert (await folder_corpus.index()).rebuilt == "it was written by another version: format 77, not 1"
+    assert await titles(folder_corpus, "Eiffel") == ["The Eiffel Tower is 330 metres tall."]
     assert "making it anew" in caplog.text
-    assert (await corpus.index()).unchanged == 2
+    assert (await folder_corpus.index()).unchanged == 2

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from providers.corpus import Corpus, open_corpus
+from providers.corpus import Corpus, FolderCorpus, open_corpus
 from providers.reader.pages import page_id
 from schemas.errors import CorpusError, InvalidRequest, ReadError
 
+MakeCorpus = Callable[..., Corpus]
 DOCUMENTS = {
     "en/water.md": "# Boiling points\n\nAt sea level, water boils at 100 degrees Celsius. On Mount Everest it boils at 71 degrees.",
     "en/tower.html": "<html><title>Eiffel Tower</title><body><p>The Eiffel Tower, built in 1889, is 330 metres tall.</p></body>",
@@ -39,26 +41,39 @@ QUESTIONS = [
 
 
 @pytest.fixture
-async def corpus(tmp_path: Path) -> Corpus:
+def folder(tmp_path: Path) -> Path:
     for name, text in DOCUMENTS.items():
         path = tmp_path / "documents" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    corpus = open_corpus(tmp_path / "documents", tmp_path / "home")
+    return tmp_path / "documents"
+
+
+@pytest.fixture
+async def corpus(make_corpus: MakeCorpus, folder: Path, tmp_path: Path) -> Corpus:
+    corpus = make_corpus(folder, tmp_path / "home")
     await corpus.index()
     return corpus
 
 
-async def test_every_question_finds_its_document_first(corpus: Corpus) -> None:
+@pytest.fixture
+async def folder_corpus(folder: Path, tmp_path: Path) -> AsyncIterator[FolderCorpus]:
+    corpus = open_corpus(folder, tmp_path / "home")
+    await corpus.index()
+    yield corpus
+    await corpus.close()
+
+
+async def test_every_question_finds_its_document_first(corpus: Corpus, folder: Path) -> None:
     for question, expected in QUESTIONS:
-        hits = await corpus.search(question, 5)
-        assert hits[0].url == (corpus.folder / expected).as_uri(), question
+        hits = (await corpus.search(question, 5)).hits
+        assert hits[0].url == (folder / expected).as_uri(), question
         assert all(0 < hit.score < 1 for hit in hits)
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
 async def test_snippet_is_the_span_of_the_page(corpus: Corpus) -> None:
-    hit = (await corpus.search("iPhone 16 release", 3))[0]
+    hit = (await corpus.search("iPhone 16 release", 3)).hits[0]
     assert hit.heading == "iPhone 16"
     assert hit.snippet == "# iPhone 16\n\nThe iPhone 16 was released in September 2024."
     page = await corpus.read(hit.url)
@@ -67,13 +82,13 @@ async def test_snippet_is_the_span_of_the_page(corpus: Corpus) -> None:
 
 
 async def test_a_document_appears_once_and_limits_hold(corpus: Corpus) -> None:
-    hits = await corpus.search("iPhone 15 iPhone 16 released water tower", 2)
+    hits = (await corpus.search("iPhone 15 iPhone 16 released water tower", 2)).hits
     assert len(hits) == len({hit.url for hit in hits}) == 2
 
 
 @pytest.mark.parametrize("query", ["", "   ", "?!", "zzzqqq", "and the of", '"unbalanced (query: AND', "x" * 100_000])
 async def test_odd_queries_do_no_harm(corpus: Corpus, query: str) -> None:
-    assert isinstance(await corpus.search(query, 3), list)
+    assert isinstance((await corpus.search(query, 3)).hits, list)
 
 
 async def test_never_indexed(tmp_path: Path) -> None:
@@ -82,33 +97,33 @@ async def test_never_indexed(tmp_path: Path) -> None:
         await open_corpus(tmp_path / "docs", tmp_path / "home").search("x", 1)
 
 
-async def test_a_changed_file_is_read_anew(corpus: Corpus) -> None:
-    path = corpus.folder / "en" / "water.md"
-    before = await corpus.read(path.as_uri())
+async def test_a_changed_file_is_read_anew(folder_corpus: FolderCorpus) -> None:
+    path = folder_corpus.folder / "en" / "water.md"
+    before = await folder_corpus.read(path.as_uri())
     path.write_text("# Changed\n\nAll new.", encoding="utf-8")
-    after = await corpus.read(path.as_uri())
+    after = await folder_corpus.read(path.as_uri())
     assert after.document.text == "# Changed\n\nAll new."
     assert (after.url, after.page_id != before.page_id) == (before.url, True)
 
 
-async def test_a_file_that_was_never_indexed_is_read(corpus: Corpus) -> None:
-    path = corpus.folder / "neu & alt.md"
+async def test_a_file_that_was_never_indexed_is_read(folder_corpus: FolderCorpus) -> None:
+    path = folder_corpus.folder / "neu & alt.md"
     path.write_text("New text.", encoding="utf-8")
-    page = await corpus.read(path.as_uri())
+    page = await folder_corpus.read(path.as_uri())
     assert page.url.endswith("/neu%20%26%20alt.md")
     assert page.document.text == "New text."
 
 
-async def test_nothing_outside_is_read(corpus: Corpus, tmp_path: Path) -> None:
+async def test_nothing_outside_is_read(folder_corpus: FolderCorpus, tmp_path: Path) -> None:
     secret = tmp_path / "secret.md"
     secret.write_text("secret", encoding="utf-8")
     (tmp_path / "documents-2").mkdir()
     (tmp_path / "documents-2" / "a.md").write_text("secret", encoding="utf-8")
-    (corpus.folder / "link.md").symlink_to(secret)
-    (corpus.folder / "dir").symlink_to(tmp_path, target_is_directory=True)
-    (corpus.folder / ".hidden.md").write_text("secret", encoding="utf-8")
-    (corpus.folder / "key.pem").write_text("secret", encoding="utf-8")
-    inside = corpus.folder.as_uri()
+    (folder_corpus.folder / "link.md").symlink_to(secret)
+    (folder_corpus.folder / "dir").symlink_to(tmp_path, target_is_directory=True)
+    (folder_corpus.folder / ".hidden.md").write_text("secret", encoding="utf-8")
+    (folder_corpus.folder / "key.pem").write_text("secret", encoding="utf-8")
+    inside = folder_corpus.folder.as_uri()
     for url in [
         secret.as_uri(),
         f"{inside}/../secret.md",
@@ -126,12 +141,12 @@ async def test_nothing_outside_is_read(corpus: Corpus, tmp_path: Path) -> None:
         "https://example.org/water.md",
     ]:
         with pytest.raises(InvalidRequest):
-            await corpus.read(url)
+            await folder_corpus.read(url)
     with pytest.raises(ReadError, match=r"^gone\.md: there is no such file in the corpus$"):
-        await corpus.read(f"{inside}/gone.md")
+        await folder_corpus.read(f"{inside}/gone.md")
     with pytest.raises(ReadError, match=r"^water\.md: it cannot be read \(it is larger than 10 bytes"):
-        (corpus.folder / "en" / "water.md").write_text("changed, and too large", encoding="utf-8")
-        await corpus.read(f"{inside}/en/water.md", max_bytes=10)
+        (folder_corpus.folder / "en" / "water.md").write_text("changed, and too large", encoding="utf-8")
+        await folder_corpus.read(f"{inside}/en/water.md", max_bytes=10)
 
 
 @pytest.mark.parametrize("place", ["", "documents", "corpora"])
@@ -144,9 +159,9 @@ async def test_a_corpus_among_our_own_files_is_searched_and_read(tmp_path: Path,
     await corpus.index()
     (corpus.index_folder / "own.md").write_text("an index file of our own, with the moon in it", encoding="utf-8")
     assert (await corpus.index()).removed == 0
-    hits = await corpus.search("moon", 5)
+    hits = (await corpus.search("moon", 5)).hits
     assert [hit.url for hit in hits] == [(folder / "tides.md").as_uri()]
     assert "twice a day" in (await corpus.read(hits[0].url)).document.text
     with pytest.raises(InvalidRequest, match=r"not a document of the corpus|outside the corpus"):
         await corpus.read((corpus.index_folder / "own.md").as_uri())
-    corpus.close()
+    await corpus.close()

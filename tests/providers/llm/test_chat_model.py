@@ -277,10 +277,7 @@ async def test_a_failing_server_is_tried_three_times_for_nothing(model: ChatMode
     assert caught.value.usage.total_tokens == caught.value.usage.llm_calls == 0
 
 
-async def test_a_broken_connection_is_retried_and_charged(
-    scripted: ScriptedServer, model: ChatModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("providers.llm.chat.wait_before_retry", lambda *_: 0.0)
+async def test_a_broken_connection_is_retried_and_charged(scripted: ScriptedServer, model: ChatModel) -> None:
     scripted.llm.on("Verdict", [Drop(), GOOD])
     generated = await judge(model)
     assert generated.value == VERDICT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ import providers.llm.chat
 from providers.llm import create_model
 from providers.llm.base import Prompt
 from providers.llm.tokens import count_tokens, truncate
+from providers.policies import model_server
 from schemas.errors import BudgetExceeded, DeepSearchError
 from schemas.settings import Settings
 from schemas.usage import Allowance, Usage
@@ -104,7 +105,7 @@ def test_never_more_than_allowed(
             await model.close()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(providers.llm.chat, "wait_before_retry", lambda *_: 0.0)
+        patch.setattr(providers.llm.chat, "model_server", lambda settings: replace(model_server(settings), backoff_seconds=0.0))
         spent, error = asyncio.run(call())
 
     assert bill.tokens <= max(tokens, 0)

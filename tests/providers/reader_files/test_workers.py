@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +40,30 @@ async def test_a_process_that_hangs_is_ended_and_replaced(pool: WorkerPool) -> N
     assert await pool.run(os.getpid, timeout=30) != first
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
+
+
+_PARENT = """
+import os, time
+from providers.reader.workers import WorkerPool
+pool = WorkerPool(1)
+print(pool.submit(os.getpid, timeout=60).result(), flush=True)
+pool.submit(time.sleep, 600, timeout=600).result()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_a_process_that_hangs_is_ended_when_its_parent_is_killed() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, "-c", _PARENT], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = Path(f"/proc/{int(parent.stdout.readline())}")
+        assert worker.exists()
+        parent.kill()
+    for _ in range(3_000):
+        if not worker.exists() or "\nState:\tZ" in (worker / "status").read_text():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it is still there")
 
 
 async def test_a_crash_is_reported_and_survived(pool: WorkerPool) -> None:

@@ -1,8 +1,8 @@
-"""`deepsearch compose`: the Flow as a file for Docker Compose, one service for each stage and one for the gateway.
+"""The Flow as services: what the container of each stage runs, which port it serves, whom it calls and what it is told.
 
-jina's own export makes one service of every replica, which `--scale` cannot scale. Here a stage is one service, found by a DNS
-name behind which Docker lists all of its containers. Clients spread their calls over those addresses, and because a stage ends
-its connections after a while, they ask for the addresses again and find containers that came later.
+A stage is one service, found by a DNS name behind which all of its containers are listed. Clients spread their calls over those
+addresses, and because a stage ends its connections after a while, they ask for the addresses again and find containers that
+came later.
 """
 
 from __future__ import annotations
@@ -13,37 +13,39 @@ import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import SecretStr
 
-from deepsearch.serve import _flow_file as find_flow
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
 CONNECTION_SECONDS = 10
-"""Age at which a stage ends a connection, after the calls on it. The controller asks DNS again at most every 30 seconds, so a new
-container gets its share of the calls after at most 40."""
+"""Age, give or take a tenth, at which a stage ends a connection, after the calls on it. Whoever called asks DNS again at once, so
+a new container gets its share of the calls about this long after it is listed there."""
 
-_CLOSING_SECONDS = 10
+CLOSING_SECONDS = 10
 """What a container needs to stop after its calls have finished."""
 
 _MODEL = ("query_planner", "evaluator", "answer_finalizer")
 _EMBEDDING = ("url_ranker", "page_reader")
+_REMEMBERING = (*_MODEL, *_EMBEDDING, "jina_searcher")
 SECRETS: dict[str, tuple[str, ...]] = {
     "openai_api_key": (*_MODEL, *_EMBEDDING),
     "jina_api_key": ("jina_searcher", *_EMBEDDING),
     "brave_api_key": ("jina_searcher",),
     "serper_api_key": ("jina_searcher",),
     "embedding_api_key": _EMBEDDING,
+    "deepsearch_state_url": ("controller",),
+    "deepsearch_cache_url": _REMEMBERING,
+    "deepsearch_corpus_url": ("jina_searcher", "page_reader"),
     "deepsearch_api_keys": ("gateway",),
     "deepsearch_api_key": (),
 }
 """Which services are told a secret: those that use it. The last is a client's."""
 
-_OF_THE_CONTAINER = re.compile(r"deepsearch_(host|stage_host|\w+_ports?|page_reader_replicas|state_url|cache_url)|\w+_address")
+_OF_THE_CONTAINER = re.compile(r"deepsearch_(host|stage_host|\w+_ports?|page_reader_replicas)|\w+_address")
 """Settings whose value is the container's own; those that are a path of the machine are left out by their type."""
 
 _CHANNEL_OPTIONS = {
@@ -72,20 +74,20 @@ class Stage:
     calls: list[str] = field(default_factory=list)
 
 
-def write_compose_file(output: Path, flow_file: Path | None = None) -> None:
-    """Write `compose_file` of a Flow to `output`; without `flow_file`, of the one that `deepsearch serve` would take.
+@dataclass(frozen=True)
+class Services:
+    """All stages, in the order of the Flow, and the gateway. `settings` are told to every service."""
 
-    Raises `ConfigurationError` when the Flow cannot be used or `output` cannot be written.
-    """
-    text = compose_file(find_flow(flow_file))
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}.", field="output") from error
+    stages: list[Stage]
+    gateway_command: list[str]
+    gateway_secrets: list[str]
+    grpc_port: int
+    http_port: int
+    settings: list[str]
 
 
-def compose_file(flow_file: Path) -> str:
-    """The text of docker-compose.yml for a Flow's YAML file. The environment of this process does not count.
+def services_of(flow_file: Path) -> Services:
+    """The services of a Flow's YAML file. The environment of this process does not count.
 
     Raises `ConfigurationError` when the file is no Flow of local Executors that have a port each.
     """
@@ -111,8 +113,7 @@ def compose_file(flow_file: Path) -> str:
             name=name,
             host=hosts[name],
             port=port,
-            # The controller has one container, and its streams last for minutes.
-            command=_stage_command(name, uses[name], port, {} if name == "controller" else _CONNECTION_AGE),
+            command=_stage_command(name, uses[name], port),
             secrets=_secrets(name),
             volume="journal" if name == "controller" else "cache",
             addresses=addresses if name == "controller" else {},
@@ -120,34 +121,21 @@ def compose_file(flow_file: Path) -> str:
         )
         for name, port in ports.items()
     ]
-    template = _templates().get_template("docker-compose.yml.j2")
-    return template.render(
+    return Services(
         stages=stages,
-        settings=_passed_on(),
         gateway_command=_gateway_command(gateway_uses, grpc_port, http_port, stages),
         gateway_secrets=_secrets("gateway"),
         grpc_port=grpc_port,
         http_port=http_port,
-        stop_seconds=round(Settings.model_construct().drain_seconds) + _CLOSING_SECONDS,
+        settings=_passed_on(),
     )
 
 
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  (YAML; nothing in it comes from outside)
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quoted"] = lambda text: "'" + text.replace("'", "''") + "'"
-    return environment
-
-
-def _stage_command(name: str, uses: str, port: int, server_options: dict[str, Any]) -> list[str]:
-    command = ["jina", "executor", "--native", "--name", name, "--uses", uses, "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104
-    return [*command, "--grpc-server-options", json.dumps(server_options)] if server_options else command
+def _stage_command(name: str, uses: str, port: int) -> list[str]:
+    return [
+        "jina", "executor", "--native", "--name", name, "--uses", uses, "--host", "0.0.0.0", "--port", str(port),  # noqa: S104
+        "--grpc-server-options", json.dumps(_CONNECTION_AGE),
+    ]  # fmt: skip
 
 
 def _gateway_command(uses: str, grpc_port: int, http_port: int, stages: list[Stage]) -> list[str]:
