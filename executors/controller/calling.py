@@ -136,7 +136,7 @@ class _Waiting:
 
     def __init__(self, effect: Effect) -> None:
         self._begun, self._seconds = monotonic(), effect.seconds
-        self._pause = _FIRST_PAUSE_SECONDS
+        self._pause, self._waited = _FIRST_PAUSE_SECONDS, 0.0
 
     @property
     def left(self) -> float:
@@ -146,9 +146,11 @@ class _Waiting:
     async def pause_after(self, error: StageUnavailable) -> None:
         """Wait before the next attempt. Raises `error` when it is not that a stage is gone, or that lasts too long."""
         gone = (error.field or "").endswith("_ADDRESS")
-        if not gone or monotonic() - self._begun + self._pause >= min(self._seconds, _BACK_SECONDS):
+        # Only the pauses count: a call may have been long under way when its stage died.
+        if not gone or self._waited + self._pause > _BACK_SECONDS or self._pause >= self.left:
             raise error
         logger.warning("a stage is called again: %s", error)
+        self._waited += self._pause
         await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 

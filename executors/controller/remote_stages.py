@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from docarray import BaseDoc
 from jina.proto.jina_pb2 import DataRequestProto, SingleDocumentRequestProto, StatusProto
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_any, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay
 
 from executors.controller.stages import STAGE_OF_ENDPOINT, Result
 from providers.upstream import backoff
@@ -29,11 +29,6 @@ REPEATABLE = frozenset({"/search", "/rank", "/dedupe", "/read"})
 
 _BACKOFF_SECONDS = 0.5
 """Longest first pause before a stage that is overloaded is asked again, beside what it asks for."""
-
-GONE_SECONDS = 15.0
-"""Longest that a stage is waited for that cannot be reached: one that has died is started again meanwhile."""
-_LOOK_SECONDS = 1.0
-"""Longest pause between attempts to reach it."""
 
 CONNECT_SECONDS = 5.0
 """Longest a connection may take; a refused one fails at once."""
@@ -242,31 +237,16 @@ class _StageClient:
 
 
 def _until_admitted(deadline: float) -> AsyncRetrying:
-    """Asks again, unless that is beyond `deadline`, where nothing has begun: an overloaded stage, after what it asks for and a little
-    more by chance, and for at most `GONE_SECONDS` one that cannot be reached."""
+    """Asks an overloaded stage again, after what it asks for and a little more by chance, unless that is beyond `deadline`."""
     chance = backoff(_BACKOFF_SECONDS)
 
-    def refusal(state: RetryCallState) -> BaseException | None:
-        return state.outcome.exception() if state.outcome else None
-
     def pause(state: RetryCallState) -> float:
-        error = refusal(state)
-        return chance(state) + (error.retry_after or 0) if isinstance(error, Overloaded) else min(chance(state), _LOOK_SECONDS)
-
-    def gone(state: RetryCallState) -> bool:
-        return not isinstance(refusal(state), Overloaded) and (state.seconds_since_start or 0) >= GONE_SECONDS
+        refusal = state.outcome.exception() if state.outcome else None
+        return chance(state) + ((refusal.retry_after or 0) if isinstance(refusal, Overloaded) else 0)
 
     return AsyncRetrying(
-        retry=retry_if_exception(_has_begun_nothing),
-        stop=stop_any(stop_before_delay(deadline - monotonic()), gone),
-        wait=pause,
-        reraise=True,
+        retry=retry_if_exception_type(Overloaded), stop=stop_before_delay(deadline - monotonic()), wait=pause, reraise=True
     )
-
-
-def _has_begun_nothing(error: BaseException) -> bool:
-    unreachable = isinstance(error, StageUnavailable) and bool(error.field)  # the setting that has its address
-    return isinstance(error, Overloaded) or unreachable
 
 
 def _check(status: Any) -> None:

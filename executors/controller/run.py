@@ -48,10 +48,8 @@ from schemas.usage import Usage
 MOST_QUESTIONS_PER_STEP = 2
 MOST_FAILED_CALLS = 2
 """After as many failures in a row of a call that the loop needs, the run answers with what it has."""
-MOST_LOST_CALLS = 3
-"""As often in a row a call is made again whose stage went away in it: that says nothing of the call."""
-_NOT_MADE_AGAIN = {"read", "delegate"}
-"""Effects for which somebody else sees to that: another replica was asked already, or it is a run of its own."""
+MOST_RESUMED_IN_VAIN = 10
+"""Resumptions in a row in which no call came to an end; a run that its controllers die of must not go round among them for ever."""
 _REASON_OF_FIELD: dict[str, StopReason] = {"tokens": "token_budget", "llm_calls": "call_budget", "cost_usd": "money_budget"}
 """Which limit an allowance that was too small stands for."""
 _FATAL_CODES = {"not_recorded", "cache"}
@@ -68,7 +66,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     """The state after an event. Total: an event that does not fit the state changes nothing but the budget and the clock."""
     event = stored.event
     if isinstance(event, ev.RunResumed):
-        return changed(state, sequence=stored.sequence, budget=state.budget.resumed(stored.time))
+        return _on_resumption(changed(state, sequence=stored.sequence, budget=state.budget.resumed(stored.time)))
     goes_on = state.waiting and isinstance(event, ev.OutlineApproved | ev.RunCancelled)  # the time that somebody thought does not count
     budget = state.budget.resumed(stored.time) if goes_on else state.budget.at(stored.time)
     state = changed(state, sequence=stored.sequence, budget=budget)
@@ -88,7 +86,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     effect = state.budget.reserved[event.effect_id]
     usage = _usage_of(event)
     by_stage = {**state.usage_by_stage, f"/{effect.kind}": state.usage_by_stage.get(f"/{effect.kind}", 0) + usage.total_tokens}
-    state = changed(state, budget=state.budget.settle(effect.id, usage), usage_by_stage=by_stage)
+    state = changed(state, budget=state.budget.settle(effect.id, usage), usage_by_stage=by_stage, resumed_in_vain=0)
     if effect not in state.pending:
         return state  # the run has moved on without waiting for it
     state = changed(state, pending=tuple(e for e in state.pending if e.id != effect.id))
@@ -96,9 +94,18 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
         return _on_failure(state, effect, event)
     if event.type != ev.RESULT_OF_EFFECT[effect.kind]:
         return state
-    state = changed(state, lost_calls=0)
     state = state if effect.kind not in ("decide", "understand") else changed(state, failed_calls=0)
     return _IN_PHASE.get(state.phase, {}).get(effect.kind, _ON_RESULT[effect.kind])(state, effect, event)
+
+
+def _on_resumption(state: RunState) -> RunState:
+    """The same calls again, unless whoever makes them dies of it."""
+    state = changed(state, resumed_in_vain=state.resumed_in_vain + 1)
+    if state.outcome != "running" or state.resumed_in_vain <= MOST_RESUMED_IN_VAIN:
+        return state
+    calls = ", ".join(sorted({f"/{effect.kind}" for effect in state.pending}))
+    message = f"the run was interrupted {state.resumed_in_vain} times in a row during {calls}, which may be the cause"
+    return end(state, "failed", code="stage_unavailable", message=message)
 
 
 def begin(started: ev.RunStarted, time: float) -> RunState:
@@ -196,8 +203,6 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
     """Go on without what is optional, try again what is needed, and end with what there is when that fails too."""
     if event.code in _FATAL_CODES:
         return end(state, "failed", code=event.code, message=event.message)
-    if _was_lost(event) and effect.kind not in _NOT_MADE_AGAIN and state.lost_calls < MOST_LOST_CALLS:
-        return _once_more(changed(state, lost_calls=state.lost_calls + 1), effect)
     limit = _limit_of(state, event)
     match effect.kind:
         case "read":
@@ -245,18 +250,6 @@ def _on_failure(state: RunState, effect: Effect, event: ev.CallFailed) -> RunSta
         case "finalize":
             return _retry(state, effect, event)
     return finish(state, limit) if limit else _retry(state, effect, event)
-
-
-def _was_lost(event: ev.CallFailed) -> bool:
-    """Whether a call broke off with its stage; one that could not be reached has a `field`."""
-    return event.code == "stage_unavailable" and not event.field
-
-
-def _once_more(state: RunState, effect: Effect) -> RunState:
-    """Make a call again that was lost, beside those that are under way."""
-    others = state.pending
-    again = call(state, effect.kind, question=effect.question, items=effect.items, searches=effect.searches)
-    return changed(again, pending=(*others, *again.pending)) if again.phase == state.phase else again
 
 
 def _limit_of(state: RunState, event: ev.CallFailed) -> StopReason | None:

@@ -1,17 +1,19 @@
-"""Failures of the gateway's own code: a status for the client, and a log without a word of what was asked.
+"""Failures of the gateway's own code, and calls that it does not finish before it stops: a status for the client, and a log without a
+word of what was asked.
 
 Left to the server, a stack trace would be logged with the exception's message, which often quotes the request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.guard.refusals import response
-from schemas.errors import DeepSearchError
+from schemas.errors import DeepSearchError, StageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,14 @@ class Failures:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            # The server cancels what it has not finished when its time to stop is over.
+            logger.warning("%s is cut off: the gateway stops", getattr(scope.get("route"), "path", "a request"))
+            if not started:
+                stopping = StageUnavailable("The gateway stopped before there was an answer; ask another one.")
+                await response(scope["path"], stopping)(scope, receive, send)
         except Exception as error:
             if scope["type"] == "lifespan":
                 raise

@@ -13,9 +13,10 @@ from scripted_stages import ScriptedStages, page
 
 from executors.controller.jobs import Jobs
 from executors.controller.research import Research
-from executors.controller.run import replay
+from executors.controller.run import MOST_RESUMED_IN_VAIN, replay
 from executors.controller.state import digest
 from providers.journal import SQLiteJournal, StoredEvent
+from schemas import events as ev
 from schemas.errors import InvalidRequest
 from schemas.planning import DecideRequest, Decision, Rewriting
 from schemas.reading import Attachment, Page
@@ -159,3 +160,18 @@ async def test_a_report_goes_on_from_every_event_around_its_approval(runner: Run
             ended = (await collect(research.approve(OutlineApproval(run_id="r1"))))[-1]
         assert ended.data["answer"]["text"] == final, length
         await journal.close()
+
+
+async def test_a_run_that_its_controllers_die_of_does_not_go_round_for_ever(runner: Runner, tmp_path: Path) -> None:
+    await runner.run(ScriptedStages())
+    first = next(number for number, entry in enumerate(await runner.journal.events("r1")) if entry.event.type == "stage_called")
+    events = (await runner.journal.events("r1"))[: first + 1]
+    for number in range(MOST_RESUMED_IN_VAIN):
+        events.append(StoredEvent(events[-1].sequence + 1, events[-1].time + number, ev.RunResumed()))
+    journal = await killed(tmp_path, events, background=True)
+    stages = ScriptedStages()
+    ended = (await collect(Research(stages, journal, runner.settings).resume("r1")))[-1]
+    assert (ended.data["outcome"], ended.data["code"]) == ("failed", "stage_unavailable")
+    assert "11 times in a row during /understand" in ended.data["message"] and not stages.requests
+    assert (await journal.summary("r1")).state == "failed" and await journal.unfinished(10) == []
+    await journal.close()

@@ -279,7 +279,7 @@ async def test_finalizer_is_asked_again(runner: Runner) -> None:
     stages = ScriptedStages(finalize=[StageUnavailable("answer_finalizer is gone")])
     _, final = await runner.run(stages)
     assert final.text and len(stages.of("finalize")) == 2
-    stages = ScriptedStages(decide=[answer("Hi")], finalize=[StageUnavailable("gone")] * 5)
+    stages = ScriptedStages(decide=[answer("Hi")], finalize=[StageUnavailable("gone"), StageUnavailable("gone")])
     research = Research(stages, runner.journal, runner.settings)
     last = [event async for event in research.run(ResearchRequest(question="q"))][-1]
     assert last.data["outcome"] == "failed" and last.data["code"] == "stage_unavailable"

@@ -164,11 +164,11 @@ async def test_a_stage_that_is_not_there_is_named_with_address_and_setting() -> 
     (port,) = free_ports(1)
     stages = RemoteStages({"page_reader": f"127.0.0.1:{port}", "answer_finalizer": f"127.0.0.1:{port}"})
     with pytest.raises(StageUnavailable) as raised:
-        await stages.call("/read", ReadRequest(), ReadResponse, timeout=1)
+        await stages.call("/read", ReadRequest(), ReadResponse, timeout=5)
     assert str(raised.value) == f"The stage page_reader cannot be reached at 127.0.0.1:{port}; start it, or correct PAGE_READER_ADDRESS."
     with pytest.raises(StageUnavailable):
         async for _ in RemoteStages({"answer_finalizer": f"127.0.0.1:{port}"}).stream(
-            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=1
+            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=5
         ):
             pass
     await stages.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ def test_a_failure_of_ours_is_logged_without_its_message(caplog: pytest.LogCaptu
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "server_error")
     assert "ValueError at" in caplog.text and "test_guard_logs.py" in caplog.text
     assert QUESTION not in "".join(record.getMessage() for record in caplog.records if record.name.startswith("gateway"))
+
+
+def test_what_is_cut_off_when_the_gateway_stops_has_a_status(caplog: pytest.LogCaptureFixture) -> None:
+    async def cut_off(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError("the server's time to stop is over")
+
+    answer = TestClient(Failures(cut_off)).get("/v1/chat/completions")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stage_unavailable")
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.flow
