@@ -38,11 +38,16 @@ _MOST_LINE_BYTES = 64_000_000
 _MOST_BYTES = 2_000_000_000
 """Of the whole file, unpacked; only one page of it is ever in memory."""
 _MOST_EVENT_BYTES = 64_000_000
-"""Of all events of one run: these are in memory together."""
+"""Of all events of a file: these are in memory together."""
+_MOST_OBJECTS = 20_000
+"""JSON objects in a line: three bytes of text can become half a kilobyte of memory."""
 _MOST_ATTACHED_BYTES = 64_000_000
 _MOST_EVENTS = 100_000
 _MOST_PAGES = 100_000
 _ID = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class _Line(BaseModel):
@@ -190,6 +195,9 @@ async def _is_taken(journal: Journal, run_id: str) -> bool:
 async def _restore(journal: Journal, file: Path, part: _Part, names: dict[str, str]) -> None:
     events = [stored._replace(event=_renamed(stored.event, names)) for stored in part.events]
     state = _replayed(events)
+    if state.outcome == "running":  # it goes on when somebody asks for that, and not by itself with whatever limits it has
+        events[0] = events[0]._replace(event=events[0].event.model_copy(update={"background": False}))
+        state = _replayed(events)
     reached = digest(state) if state.outcome != "running" else ""
     await journal.restore(summary_of(state, interrupted=True), reached, events, _Pages(file, part), part.files)
 
@@ -252,7 +260,7 @@ def _read(file: Path) -> tuple[str, list[_Part]]:
             parts.append(_Part(entry.run_id, entry.state_digest))
             if len(parts) > MOST_RESEARCHERS + 1:
                 raise _wrong(file, f"it has more than {MOST_RESEARCHERS + 1} runs")
-            events = files = 0
+            files = 0
             last_page = ""
         elif isinstance(entry, _End):
             ended = True
@@ -293,6 +301,8 @@ def _entries(file: Path) -> Iterator[_Entry]:
                 total += len(line)
                 if len(line) > _MOST_LINE_BYTES or total > _MOST_BYTES:
                     raise _wrong(file, "it is larger, unpacked, than a run may be")
+                if _objects(line) > _MOST_OBJECTS:
+                    raise _wrong(file, f"line {number} holds more than any run could")
                 yield _ENTRY.validate_json(line)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _wrong(file, "it was cut short, or is none of `deepsearch export run`") from error
@@ -302,6 +312,11 @@ def _entries(file: Path) -> Iterator[_Entry]:
         raise _wrong(file, f"line {number} is not as it should be ({where}: {cause['msg'][:200]})") from None
     except OSError as error:
         raise InvalidRequest(f"{file}: {error.strerror or error}", field="file") from error
+
+
+def _objects(line: bytes) -> int:
+    """Number of JSON objects in a line; braces inside of strings do not count."""
+    return _STRING.sub(b"", line).count(b"{") if line.count(b"{") > _MOST_OBJECTS else 0
 
 
 def _check(part: _Part, run_id: str) -> None:

@@ -133,6 +133,11 @@ class Indexing:
                 self._report.unchanged += 1
             else:
                 changed.append((file, state))
+        if known and not found:
+            raise CorpusError(
+                f"{self._folder} holds no documents now, and {len(known)} of its documents are indexed: is it mounted? Nothing was changed",
+                field="corpus",
+            )
         for url in sorted(known.keys() - {file.path.as_uri() for file in found}):
             await self._remove(url)
             self._report.removed += 1

@@ -63,11 +63,11 @@ def stages() -> ScriptedStages:
     return ScriptedStages(decide=[decide] * 200, read=[read] * 200)
 
 
-async def run(journal: Journal, run_id: str, *, stop_after: int = 0, **request: Any) -> None:
+async def run(journal: Journal, run_id: str, *, stop_after: int = 0, background: bool = False, **request: Any) -> None:
     """A run over scripted stages; with `stop_after`, its client leaves after so many events."""
     research = Research(stages(), journal, Settings(_env_file=None))
     request.setdefault("question", "What is it?")
-    async with aclosing(research.run(ResearchRequest(run_id=run_id, **request))) as events:
+    async with aclosing(research.run(ResearchRequest(run_id=run_id, **request), background=background)) as events:
         count = 0
         async for _ in events:
             count += 1
@@ -153,9 +153,11 @@ async def test_an_interrupted_run_goes_on_where_it_was_imported(journal: SQLiteJ
     (expected,) = [(await whole(journal, "whole"))["whole"][0].steps]
     for stop_after in (3, 8, 12):
         name = f"r{stop_after}"
-        await run(journal, name, stop_after=stop_after)
+        await run(journal, name, stop_after=stop_after, background=True)
         await export_run(journal, name, tmp_path / name)
         await import_run(other, tmp_path / name)
+        assert [run.run_id for run in await journal.unfinished(10)][-1] == name
+        assert await other.unfinished(10) == [], "nothing that a file asks for is done by itself"
         ended = (await collect(Research(stages(), other, Settings(_env_file=None)).resume(name)))[-1]
         assert ended.data["outcome"] == "finished" and (await other.summary(name)).steps == expected
 
@@ -350,6 +352,7 @@ BAD: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
     "nothing": (lambda entries: entries.clear(), "does not begin with a header"),
     "a child of nobody": (lambda entries: entries[0].update(run_id="r1-2"), "cut short|another run"),
     "deep": (lambda entries: entries[0].update(release=json.loads("[" * 900 + "]" * 900)), "line 1 is not as it should be"),
+    "a crowd": (lambda entries: entries[2]["event"].update(images=[{"url": "{"}] * 20_001), "line 3 holds more than any run could"),
     "a lone surrogate": (lambda entries: entries[0].update(release="\ud800"), "line 1 is not as it should be"),
 }
 

@@ -479,3 +479,13 @@ async def test_words_do_while_embedding_fails(opened: Open, folder: Path, caplog
     assert [hit.title for hit in found.hits] == ["Water"]
     assert found.usage.provider_tokens == 1
     assert "the shared corpus is searched by words alone: hashed embeddings refused: HTTP 402" in caplog.text
+
+
+async def test_a_folder_that_is_empty_takes_nothing_from_the_index(opened: Open, folder: Path, tmp_path: Path) -> None:
+    """As when its volume is not mounted."""
+    await opened(folder).index()
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    with pytest.raises(CorpusError, match=r"holds no documents now, and 2 of its documents are indexed: is it mounted\?"):
+        await opened(folder).index()
+    assert await titles(opened(folder), "Eiffel Tower")
