@@ -31,13 +31,13 @@ class Line(NamedTuple):
     """The sentence with the name that it leaves out before it: "Ada Lovelace: She was born in London." """
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=6_000)
 def content_of(text: str, language: str) -> frozenset[str]:
     """The content terms of a sentence; `language` may be "" for one that is not told."""
     return frozenset(content_terms(text, language or "en"))
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=1_000)
 def outline(quote: str, language: str) -> tuple[Line, ...]:
     """The sentences of `quote` in order."""
     found = []

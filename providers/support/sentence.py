@@ -116,7 +116,7 @@ class Sentence:
         return quantifiers(self.text, self.tokens, self.language)
 
 
-@lru_cache(maxsize=8_000)
+@lru_cache(maxsize=3_000)
 def sentence_of(text: str, language: str) -> Sentence:
     """The sentence of `text`; remembered, because evidence is looked at for every statement."""
     return Sentence(text, language)
