@@ -26,10 +26,10 @@ ask: install ## Answer a question from this project's own documentation: make as
 	@$(BIN)/deepsearch ask --corpus docs -- "$$Q"
 
 test: install ## Run every test but the fault campaign
-	$(BIN)/python -m pytest --ignore=tests/faults
+	$(BIN)/python -m pytest --ignore=tests/faults --ignore=tests/takeover
 
 faults: install ## A hundred runs while processes die, networks are cut and upstreams refuse; takes minutes
-	$(BIN)/python -m pytest tests/faults -s
+	$(BIN)/python -m pytest tests/takeover tests/faults -s
 
 check: install ## Style, types, the floors between the rooms, and that generated documentation is fresh
 	$(BIN)/ruff check .

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
 
 from docarray import BaseDoc, DocList
 
@@ -30,16 +31,23 @@ class StageCalls:
     def __init__(self, streamer: EndpointStreamer) -> None:
         self._streamer = streamer
 
+    def permit(self, endpoint: str) -> None:
+        """Raise what keeps the current caller from asking `endpoint` now, before a response has begun."""
+        self._streamer.permit(endpoint)
+
     async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
         """Send `request` to the stage that binds a unary `endpoint` and return its answer."""
         self._streamer.check(endpoint, streams=False)
         documents = DocList[type(request)]([request])  # type: ignore[misc, operator]
-        async for answer in self._streamer.stream_docs(docs=documents, exec_endpoint=endpoint, return_type=DocList[returns]):  # type: ignore[valid-type]
-            result: Result = answer[0]
-            return result
+        answers: Any = self._streamer.stream_docs(docs=documents, exec_endpoint=endpoint, return_type=DocList[returns])  # type: ignore[valid-type]
+        async with aclosing(answers):
+            async for answer in answers:
+                result: Result = answer[0]
+                return result
         raise AssertionError(f"{endpoint} gave no answer")
 
-    async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncIterator[Result]:
+    async def stream(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> AsyncGenerator[Result, None]:
         """Send `request` to the stage that binds a streaming `endpoint` and yield what comes. Closing the iterator stops the stage."""
-        async for answer, _ in self._streamer.stream_doc(doc=request, exec_endpoint=endpoint, return_type=returns):
-            yield answer
+        async with aclosing(self._streamer.stream_doc(doc=request, exec_endpoint=endpoint, return_type=returns)) as answers:
+            async for answer, _ in answers:
+                yield answer

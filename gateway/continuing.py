@@ -27,6 +27,7 @@ from schemas.errors import (
     DeepSearchError,
     InvalidRequest,
     JournalError,
+    NotWaiting,
     Overloaded,
     RunNotFound,
     RunUnderWay,
@@ -34,7 +35,7 @@ from schemas.errors import (
     from_code,
 )
 from schemas.events import ResearchEvent
-from schemas.research import ResearchAnswer, RunList, RunQuery, RunSummary
+from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Continuing:
                         if stream.is_to_be_asked_again(refusal):
                             failure = refusal or failure
                             break
+                        stream.check_asked_for(response)
                         if stream.take(response):
                             yield response
                             return
@@ -134,13 +136,13 @@ class Continuing:
                     raise
                 if endpoint == "/research":
                     return await self._answers(request, stream, error)
-                broken = True
+                broken = broken or not isinstance(error, Unreached)
                 if not await pauses.pause():
                     raise
-            except InvalidRequest:
-                if not (broken and endpoint in _BEGINNING):
+            except InvalidRequest as refusal:
+                if not broken or endpoint not in _BEGINNING or not _says_it_was_heard(endpoint, refusal):
                     raise
-                return await self._begun(request, send)  # by the request whose answer never came
+                return await self._begun(request, refusal, send)  # by the request whose answer never came
 
     async def _answers(self, request: DataRequest, stream: Send, failure: StageUnavailable) -> DataRequest:
         """The answers of runs whose controller died while they were waited for."""
@@ -165,14 +167,24 @@ class Continuing:
             raise from_code(ended.get("code", ""), ended.get("message", ""))
         raise failure
 
-    async def _begun(self, request: DataRequest, send: Callable[[DataRequest], Awaitable[DataRequest]]) -> DataRequest:
-        run_id = _documents(request)[0].data["run_id"].text
+    async def _begun(
+        self, request: DataRequest, refusal: InvalidRequest, send: Callable[[DataRequest], Awaitable[DataRequest]]
+    ) -> DataRequest:
+        """The run that the request began before; `refusal` is raised when the run with its id is another's."""
+        asked = _documents(request)[0]
+        run_id = asked.data["run_id"].text
         query = DataRequest()
         query.document_array_cls = DocList[RunQuery]
         query.data.docs = DocList[RunQuery]([RunQuery(run_id=run_id)])
         query.header.exec_endpoint = "/runs"
-        found = RunList.from_protobuf(_documents(await send(query))[0])
-        return _response(request, RunSummary(**found.runs[0].model_dump()))
+        try:
+            found = RunList.from_protobuf(_documents(await send(query))[0])
+        except RunNotFound:
+            raise refusal from None
+        run = found.runs[0]
+        if request.header.exec_endpoint == "/submit" and not (run.background and run.question == _question(asked)):
+            raise refusal
+        return _response(request, RunSummary(**run.model_dump()))
 
 
 class _Stream:
@@ -211,6 +223,16 @@ class _Stream:
             piece = ResearchEvent.from_protobuf(document).data
             self._written = piece.get("offset", 0) + len(piece["text"])
         return False
+
+    def check_asked_for(self, response: Any) -> None:
+        """Raise `InvalidRequest` when what comes in place of a run that may have begun is another's, which had the id before."""
+        document = response.proto_with_data.document
+        if self._seen or self._endpoint != "/research/stream" or not self._asked_for_rest:
+            return
+        if "type" in document.data and document.data["type"].text == "run_started":
+            question = ResearchEvent.from_protobuf(document).data.get("request", {}).get("question")
+            if question != _question(self._request.proto_with_data.document):
+                raise InvalidRequest(f"run_id {self.run_id!r} is taken: choose another or none", field="run_id")
 
     def is_to_be_asked_again(self, refusal: DeepSearchError | None) -> bool:
         """Whether a refusal is none of the run, but of the controller that was asked for the rest of it."""
@@ -273,6 +295,22 @@ def _refusal(response: Any) -> DeepSearchError | None:
     error = from_code(ended.get("code", ""), ended.get("message", ""))
     error.field = ended.get("field") or None
     return error if ended.get("outcome") == "failed" else None
+
+
+def _says_it_was_heard(endpoint: str, refusal: InvalidRequest) -> bool:
+    """Whether a request is refused for what the same request may have done before."""
+    if endpoint == "/approve":
+        return isinstance(refusal, NotWaiting)
+    return type(refusal) is InvalidRequest and refusal.field == "run_id"
+
+
+def _question(document: DocProto) -> str | None:
+    """What a request asks, as its run tells it; None when it is no request."""
+    try:
+        request = ResearchRequest.from_protobuf(document)
+    except ValueError:
+        return None
+    return (request.question or next((said.content for said in reversed(request.messages) if said.role == "user"), "")).strip()
 
 
 def identify(document: DocProto) -> str:

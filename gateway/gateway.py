@@ -41,6 +41,8 @@ from gateway.guard.tls import certificate
 from schemas.errors import DeepSearchError, StageUnavailable
 from schemas.settings import get_settings
 
+_LAST_WORDS_SECONDS = 1.0
+
 
 class RequestHandler(GatewayRequestHandler):
     """Answers gRPC calls. A failure ends the call with its gRPC status and one line."""
@@ -96,10 +98,11 @@ class RequestHandler(GatewayRequestHandler):
     async def stream_doc(self, request: SingleDocumentRequest, context: Any) -> AsyncIterator[SingleDocumentRequest]:
         """Streaming endpoints: what `jina.Client.stream_doc` does."""
         try:
-            async for answer in self.streamer.rpc_stream_doc(request=request):
-                if answer.header.status.code == jina_pb2.StatusProto.ERROR:
-                    raise gateway.errors.from_status(answer.header.status)
-                yield answer
+            async with aclosing(self.streamer.rpc_stream_doc(request=request)) as answers:
+                async for answer in answers:
+                    if answer.header.status.code == jina_pb2.StatusProto.ERROR:
+                        raise gateway.errors.from_status(answer.header.status)
+                    yield answer
         except DeepSearchError as error:
             await gateway.errors.abort(context, error)
 
@@ -148,10 +151,12 @@ class Http(HTTPServer):
         return app
 
     async def shutdown(self) -> None:
-        """Take calls for LEAVING_SECONDS more, then let those in flight finish."""
+        """Take calls for LEAVING_SECONDS more, then let those in flight finish; those that are cut off may tell their clients so."""
         await asyncio.sleep(get_settings().leaving_seconds)
         self._request_handler.stopping.set()
         await super().shutdown()
+        if cut := set(self.server.server_state.tasks):
+            await asyncio.wait(cut, timeout=_LAST_WORDS_SECONDS)
 
 
 class Grpc(GRPCServer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import jina.jaml.helper
@@ -19,7 +20,7 @@ from jina.proto import jina_pb2
 from jina.serve.networking import GrpcConnectionPool
 from jina.serve.networking.connection_stub import _ConnectionStubs
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
-from jina.types.request.data import DataRequest
+from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 from gateway import carriable
 from gateway.errors import from_network, from_status
@@ -37,7 +38,7 @@ require(
     "stream_docs",
     "close",
 )
-require(GrpcConnectionPool, "_handle_aiorpcerror", "send_single_document_request")
+require(GrpcConnectionPool, "_handle_aiorpcerror")
 require(_ConnectionStubs, "_init_stubs")
 
 _MOST_AT_ONCE = 100
@@ -74,6 +75,9 @@ class EndpointStreamer(GatewayStreamer):
             raise InvalidRequest(f"{endpoint} answers with a stream: call it with stream_doc, not with post.", field="endpoint")
         if streams and not models["is_generator"]:
             raise InvalidRequest(f"{endpoint} answers once: call it with post, not with stream_doc.", field="endpoint")
+
+    def permit(self, endpoint: str) -> None:
+        """Raise what keeps the current caller from asking `endpoint` now; here nothing does."""
 
     async def _get_endpoints_input_output_models(self, is_cancel: Any) -> None:
         """Each endpoint has the documents of the Executor that binds it.
@@ -130,55 +134,70 @@ class EndpointStreamer(GatewayStreamer):
         endpoint = request.header.exec_endpoint
         self.check(endpoint, streams=False)
         _refuse_target(request.header.target_executor)
-        node, pool = self.stage_of(endpoint), self._connection_pool
-        replicas = pool._connections.get_replicas(node.name, True)
-        connection = await replicas.get_next_connection(num_retries=1)
-        sent: Any = None
+        node = self.stage_of(endpoint)
         span = passing(endpoint, next(iter(request.proto_with_data.data.docs.docs), None))
         metadata = (("endpoint", endpoint), *carrying.metadata(span))
+        async with self._connection_to(node) as connection:
+            with span.ending():
+                sent = connection.single_data_stub.process_single_data(
+                    request, metadata=metadata, compression=self._connection_pool.compression, timeout=node._timeout_send
+                )
+                try:
+                    response: DataRequest = await sent
+                finally:
+                    sent.cancel()  # does nothing to a call that is done
+                if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                    raise from_status(response.header.status)
+        response.document_array_cls = documents or DocList.__class_getitem__(self._endpoints_models_map[endpoint]["output"])
+        return response
+
+    @asynccontextmanager
+    async def _connection_to(self, node: Any, *, streams: bool = False) -> AsyncIterator[Any]:
+        """A connection to the next replica of a stage, for one call. What fails on the way there is raised as an error of our tree.
+
+        But a stream that breaks off without a word of why just ends, as with jina: who reads it knows its last message.
+        """
+        pool = self._connection_pool
+        replicas = pool._connections.get_replicas(node.name, True)
+        connection = await replicas.get_next_connection(num_retries=1)
         try:
             if not connection._initialized:
                 await connection._init_stubs()
-            with span.ending():
-                sent = connection.single_data_stub.process_single_data(
-                    request, metadata=metadata, compression=pool.compression, timeout=node._timeout_send
-                )
-                response: DataRequest = await sent
-                if response.header.status.code == jina_pb2.StatusProto.ERROR:
-                    raise from_status(response.header.status)
+            yield connection
         except AioRpcError as error:
             address = connection.address
             failure = await pool._handle_aiorpcerror(
                 error, tried_addresses={address}, current_address=address, current_deployment=node.name, connection_list=replicas
             )
+            if streams and failure is None:
+                return
             if not isinstance(failure, InternalNetworkError):
                 failure = InternalNetworkError(error, dest_addr={address}, details=error.details())
             raise from_network(failure, self._executor_addresses) from error
-        finally:
-            if sent is not None:
-                sent.cancel()  # does nothing to a call that is done
-        response.document_array_cls = documents or DocList.__class_getitem__(self._endpoints_models_map[endpoint]["output"])
-        return response
 
-    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncIterator[Any]:
-        """Send a streaming request to the Executor that binds its endpoint; jina sends it to the first of the chain."""
+    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncGenerator[Any, None]:
+        """Send a streaming request to the Executor that binds its endpoint; jina sends it to the first of the chain.
+
+        Who closes this ends the work of the stage at once. jina only drops its call, which is part of a reference cycle: the stage
+        would go on until the garbage collector comes by.
+        """
         endpoint = request.header.exec_endpoint
         self.check(endpoint, streams=True)
         _refuse_target(request.header.target_executor)
         node, models = self.stage_of(endpoint), self._endpoints_models_map[endpoint]
         request.document_cls = models["input"]
         with passing(endpoint, request.proto_with_data.document).ending() as span:
-            try:
-                async for response, _ in self._connection_pool.send_single_document_request(
-                    request=request, deployment=node.name, metadata=dict(carrying.metadata(span)), head=True, endpoint=endpoint,
-                    timeout=node._timeout_send, retries=node._retries,
-                ):  # fmt: skip
-                    if isinstance(response, BaseException):
-                        raise response
-                    response.document_cls = models["output"]
-                    yield response
-            except InternalNetworkError as error:
-                raise from_network(error, self._executor_addresses) from error
+            metadata = (("endpoint", endpoint), *carrying.metadata(span))
+            async with self._connection_to(node, streams=True) as connection:
+                sent = connection.stream_doc_stub.stream_doc(
+                    request, metadata=metadata, compression=self._connection_pool.compression, timeout=node._timeout_send
+                )
+                try:
+                    async for response in sent:
+                        response.document_cls = models["output"]
+                        yield response
+                finally:
+                    sent.cancel()  # does nothing to a call that is done
 
     async def stream_docs(
         self, docs: DocList[Any], *, exec_endpoint: str | None = None, return_type: Any = None, return_results: bool = False, **header: Any
@@ -194,13 +213,18 @@ class EndpointStreamer(GatewayStreamer):
         response = await self.cancellable(_request(docs, exec_endpoint, **header), return_type)
         yield response if return_results else response.docs
 
-    async def stream_doc(self, doc: Any, return_results: bool = False, **kwargs: Any) -> AsyncIterator[Any]:
+    async def stream_doc(self, doc: Any, return_results: bool = False, *, exec_endpoint: str = "", **_: Any) -> AsyncGenerator[Any, None]:
         """As jina's, for callers in this process; yields `(document, None)` and raises a failure, also for what cannot travel."""
         carriable.check(doc)
-        async for response, _ in super().stream_doc(doc, return_results=True, **kwargs):
-            if response.header.status.code == jina_pb2.StatusProto.ERROR:
-                raise from_status(response.header.status)
-            yield (response if return_results else response.data.doc), None
+        request = SingleDocumentRequest()
+        request.document_cls = type(doc)
+        request.data.doc = doc
+        request.header.exec_endpoint = exec_endpoint
+        async with aclosing(self.rpc_stream_doc(request)) as responses:
+            async for response in responses:
+                if response.header.status.code == jina_pb2.StatusProto.ERROR:
+                    raise from_status(response.header.status)
+                yield (response if return_results else response.data.doc), None
 
     async def close(self) -> None:
         """Close the connections to the stages. jina first spins until no floating Executor works; a client that leaves in the middle

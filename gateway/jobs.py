@@ -74,6 +74,7 @@ def install(app: FastAPI, stages: StageCalls) -> None:
         report = await stages.call("/run", RunQuery(run_id=run_id), RunReport)  # an unknown run has its status before the stream begins
         if last_event_id.endswith(_WAITING) and report.run.state == "waiting":
             return Response(status_code=204)  # nothing has happened since
+        stages.permit("/events")
         return sse.response(sse.until(_frames(following), app.state.stopping))
 
     @app.get("/v1/research/{run_id}/pages/{page_id}", tags=_TAGS, summary="A page as it was read in a run")

@@ -6,7 +6,7 @@ from docarray.proto import DocProto
 
 from gateway.guard.call import CURRENT, Call
 from telemetry import tracing
-from telemetry.carrying import RUN
+from telemetry.carrying import RUN, carriable
 from telemetry.tracing import Span
 
 _GOING_ON = "/continue"
@@ -18,7 +18,7 @@ def passing(endpoint: str, document: DocProto | None) -> Span:
 
     The run that the document names is from here on that of the current task.
     """
-    run = run_of(document)
+    run = carriable(run_of(document))
     RUN.set(run)
     if not tracing.is_on() or endpoint in tracing.WATCHING:
         return tracing.NOTHING

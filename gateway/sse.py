@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
+import anyio
 from fastapi.responses import StreamingResponse
 
 HEARTBEAT_SECONDS = 15.0
@@ -69,7 +71,20 @@ async def _ended(coming: asyncio.Task[bytes] | None) -> None:
         await asyncio.gather(coming, return_exceptions=True)
 
 
-def response(frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
+class Stream(StreamingResponse):
+    """A response whose generator is closed when the client leaves, also while something is being sent to it."""
+
+    async def stream_response(self, send: Any) -> None:
+        """ASGI."""
+        frames: Any = self.body_iterator
+        try:
+            await super().stream_response(send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await frames.aclose()
+
+
+def response(frames: AsyncGenerator[bytes, None]) -> Stream:
     """The HTTP response that carries `frames`, unbuffered and uncached."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(with_heartbeat(frames), media_type="text/event-stream", headers=headers)
+    return Stream(with_heartbeat(frames), media_type="text/event-stream", headers=headers)

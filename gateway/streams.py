@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 
 from gateway.errors import response
 from gateway.jina_patches import EndpointStreamer
-from gateway.sse import with_heartbeat
+from gateway.sse import Stream, with_heartbeat
 from schemas.errors import DeepSearchError
 
 _BEAT = b"\r\n"
@@ -39,7 +39,7 @@ def _add(app: FastAPI, streamer: EndpointStreamer, endpoint: str, document: type
         answers: Any = streamer.stream_doc(doc=question, exec_endpoint=endpoint)
         first = await anext(answers, None)
         events = with_heartbeat(_events(first, answers), beat=_BEAT)
-        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return Stream(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     stream.__annotations__["body"] = document | None  # what /docs shows; FastAPI validates it and names the field
     app.add_api_route(endpoint, stream, methods=["GET"], summary=f"Streaming Endpoint {endpoint}", response_class=StreamingResponse)

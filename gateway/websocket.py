@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from fastapi import FastAPI
 from jina.types.request.data import DataRequest
@@ -38,8 +39,9 @@ def install(app: FastAPI, streamer: EndpointStreamer) -> None:
         if call is not None:
             call.left = incoming.left.wait
         try:
-            async for answer in streamer.answers(incoming.requests()):
-                await socket.send_bytes(answer.to_bytes())
+            async with aclosing(streamer.answers(incoming.requests())) as answers:
+                async for answer in answers:
+                    await socket.send_bytes(answer.to_bytes())
             await socket.close()
         except ClientLeft:
             return

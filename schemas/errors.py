@@ -15,6 +15,7 @@ DeepSearchError
 ├── LimitReached             the caller has used up one of its limits
 │   ├── TooManyRequests      in a minute
 │   ├── TooManyRuns          under way
+│   ├── TooManyFollowers     of runs at the same time
 │   └── QuotaUsed            tokens of the day
 ├── BudgetExceeded           the call does not fit what is left of the budget and was not made
 ├── DeadlineExceeded         the time allowed is over
@@ -154,6 +155,12 @@ class TooManyRuns(LimitReached):
     """More runs under way than one caller may have."""
 
     code = "too_many_runs"
+
+
+class TooManyFollowers(LimitReached):
+    """More runs followed at the same time than one caller may follow."""
+
+    code = "too_many_followers"
 
 
 class QuotaUsed(LimitReached):

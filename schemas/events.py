@@ -336,6 +336,9 @@ class RunResumed(Record):
     """An interrupted run goes on; calls that were in flight are made again."""
 
     type: Literal["run_resumed"] = "run_resumed"
+    after_death: bool = Field(
+        False, description="Whoever drove the run had died, or lost the journal, and never gave it up; a client that left is no death."
+    )
 
 
 class RunCancelled(Record):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from contextvars import ContextVar
@@ -83,7 +84,8 @@ _SECONDS_LEFT: ContextVar[float | None] = ContextVar("seconds_left", default=Non
 
 
 def _bulkhead(handler: Any, kind: str) -> Bulkhead:
-    """The bulkhead of a stage's process for its calls or its streams: a stream that lasts keeps no call from being answered."""
+    """The bulkhead of a stage's process for its calls, its streams, or for watching: a stream that lasts keeps no call from being
+    answered."""
     found: dict[str, Bulkhead] = handler.__dict__.setdefault("bulkheads", {})
     if kind not in found:
         settings = get_settings()
@@ -109,11 +111,16 @@ async def _bounded(self: Any, *args: Any, **kwargs: Any) -> Any:
         return await _handle(self, *args, **kwargs)
 
 
+_WATCHING = frozenset({"/events"})
+"""Streams that only tell of what goes on anyway: whoever follows runs takes no place from those who begin one."""
+
+
 async def _bounded_stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
     """As jina's, with a place for the stream; the only answer of one that gets none is its refusal."""
+    places = _bulkhead(self, "watching" if request.header.exec_endpoint in _WATCHING else "streams")
     async with AsyncExitStack() as held:
         try:
-            await held.enter_async_context(_bulkhead(self, "streams").place(context.time_remaining() if context is not None else None))
+            await held.enter_async_context(places.place(context.time_remaining() if context is not None else None))
         except Overloaded as refusal:
             logging.getLogger(__name__).warning("%s: %s", request.header.exec_endpoint, refusal)
             request.add_exception(refusal, self._executor)
@@ -146,11 +153,29 @@ jina.serve.helper.get_default_grpc_options = _grpc_options
 
 
 _make_record = logging.getLogRecordFactory()
+_OURS = frozenset({"deepsearch", "executors", "gateway", "providers", "schemas", "telemetry"})
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MOST_LOGGED_CHARACTERS = 2_000
+
+
+def _one_line(value: Any) -> Any:
+    """A value as it stands in our logs: a text, or an error, without what begins a new line or moves a terminal's cursor."""
+    if not isinstance(value, str | BaseException):
+        return value
+    text = str(value)
+    if len(text) > _MOST_LOGGED_CHARACTERS:
+        text = f"{text[:_MOST_LOGGED_CHARACTERS]}…"
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """An error of our tree is an outcome, not a defect: log its one line. Any other exception keeps its stack trace."""
+    """An error of our tree is an outcome, not a defect: log its one line. Any other exception keeps its stack trace.
+
+    What our lines name, a run's id among it, is often a client's choice: none of it can look like a line of its own.
+    """
     record = _make_record(*args, **kwargs)
+    if isinstance(record.args, tuple) and record.name.partition(".")[0] in _OURS:
+        record.args = tuple(map(_one_line, record.args))
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, DeepSearchError):
         record.msg, record.args, record.exc_info = f"{type(error).__name__}: {error}", (), None

@@ -158,6 +158,7 @@ class RunQuery(BaseDoc):
     run_id: str = ""
     """Empty: the newest runs."""
     limit: int = 20
+    """From 1 to 1000."""
     after: int = 0
     """For `/events`: sequence of the last event that is known already."""
     after_offset: int = 0

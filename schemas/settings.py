@@ -183,6 +183,9 @@ class Settings(BaseSettings):
         120, ge=1, description="Requests that one key, or one address without a key, may make in a minute."
     )
     deepsearch_key_runs: int = Field(16, ge=1, description="Runs that one key, or one address without a key, may have under way.")
+    deepsearch_key_followers: int = Field(
+        64, ge=1, description="Streams of events of runs that one key, or one address without a key, may follow at the same time."
+    )
     deepsearch_key_daily_tokens: int = Field(0, ge=0, description="Tokens that the runs of one key may use in a day (UTC); 0: no limit.")
     deepsearch_api_key: Optional[SecretStr] = Field(
         None, description="Key that `deepsearch ask --host` and `deepsearch mcp --host` send to the Flow."
@@ -223,7 +226,8 @@ class Settings(BaseSettings):
     deepsearch_stage_concurrency: int = Field(
         256,
         ge=1,
-        description="Calls, and as many streams, that one stage process works on at the same time; a page reader: READER_CONCURRENCY.",
+        description="Calls, as many streams, and as many that only follow runs, of one stage process at the same time; a page reader: "
+        "READER_CONCURRENCY.",
     )
     deepsearch_stage_waiting: int = Field(
         256,

@@ -20,9 +20,14 @@ _TRACE_KEYS = ("traceparent", "tracestate")
 
 def metadata(span: Span | None = None) -> tuple[tuple[str, str], ...]:
     """gRPC metadata for a call to another process, on behalf of `span`, or of the current one."""
-    run = RUN.get()
+    run = carriable(RUN.get())
     carrier = (span or tracing.current()).carrier()
-    return (*carrier.items(), (RUN_KEY, run)) if _CARRIABLE.fullmatch(run) else tuple(carrier.items())
+    return (*carrier.items(), (RUN_KEY, run)) if run else tuple(carrier.items())
+
+
+def carriable(run: str) -> str:
+    """The id of a run, when it can be one that a controller has given a run; else nothing. What a client calls a run may be megabytes."""
+    return run if _CARRIABLE.fullmatch(run) else ""
 
 
 def headers() -> dict[str, str]:

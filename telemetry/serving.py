@@ -7,7 +7,8 @@ every setting of telemetry unset it changes nothing: no interceptor is added and
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -57,14 +58,15 @@ class StageInterceptor(grpc.aio.ServerInterceptor):
 
         return watched
 
-    def _streaming(self, behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    def _streaming(self, behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
         async def watched(request: Any, context: Any) -> AsyncIterator[Any]:
             with self._begun(request, context) as call:
                 await self._introduce(context)
                 call.span.stay()  # gRPC gives each call a task of its own
-                async for response in behaviour(request, context):
-                    call.answered(response)
-                    yield response
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        call.answered(response)
+                        yield response
 
         return watched
 

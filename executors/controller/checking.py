@@ -28,11 +28,28 @@ MOST_WORDS = 20_000
 MOST_SECTIONS = 20
 MOST_HEADING_CHARACTERS = 300
 MOST_BRIEF_CHARACTERS = 2_000
+MOST_RUNS = 1_000
+"""In one list."""
+MOST_SEQUENCE = 2**31 - 1
 _MOST_EVIDENCE_PER_SECTION = 200
 _MOST_TEAM_ID = 60
 """The runs of a team have the id of their run with a number after it."""
 _MOST_REFERENCES = {"answer": 10, "report": 100}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def checked_limit(limit: int) -> int:
+    """How many runs are listed, or `InvalidRequest`."""
+    if not 1 <= limit <= MOST_RUNS:
+        raise InvalidRequest(f"limit is {limit}; it must be from 1 to {MOST_RUNS:,}", field="limit")
+    return limit
+
+
+def check_position(after: int, after_offset: int) -> None:
+    """Raise `InvalidRequest` unless these can say how much of a run is known already."""
+    for field, value in (("after", after), ("after_offset", after_offset)):
+        if not 0 <= value <= MOST_SEQUENCE:
+            raise InvalidRequest(f"{field} is {value}; it must be from 0 to {MOST_SEQUENCE:,}", field=field)
 
 
 def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:

@@ -6,6 +6,7 @@ from typing import Any, AsyncGenerator, Dict, Optional
 
 from jina import Executor, requests
 
+from executors.controller.checking import checked_limit
 from executors.controller.jobs import Jobs
 from executors.controller.remote_stages import RemoteStages
 from executors.controller.research import Research
@@ -123,7 +124,7 @@ class Controller(Executor):
     @requests(on="/runs")
     async def runs(self, doc: RunQuery, **kwargs) -> RunList:  # type: ignore[no-untyped-def]
         """The newest runs, or the one that is asked for."""
-        found = [await self._journal.summary(doc.run_id)] if doc.run_id else await self._journal.runs(doc.limit)
+        found = [await self._journal.summary(doc.run_id)] if doc.run_id else await self._journal.runs(checked_limit(doc.limit))
         return RunList(runs=found)
 
     @requests(on="/cancel")

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from executors.controller.research import Research
 from executors.controller.stages import Stages
 from providers.journal.base import Journal
-from schemas.errors import DeepSearchError, JournalError, RunUnderWay, StageUnavailable
+from schemas.errors import DeepSearchError, RunUnderWay, StageUnavailable
 from schemas.events import ResearchEvent
 from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest, RunSummary
@@ -85,8 +85,10 @@ class Jobs:
         while True:
             try:
                 await self._take_up()
-            except JournalError as error:
+            except DeepSearchError as error:
                 logger.warning("jobs of other controllers cannot be looked for: %s", error)
+            except Exception:
+                logger.exception("jobs of other controllers cannot be looked for")
             await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311  (jitter)
 
     async def _take_up(self) -> None:
@@ -114,6 +116,6 @@ class Jobs:
                     pass
         except RunUnderWay:
             return  # another process was quicker to go on with it
-        except DeepSearchError:
+        except Exception:
             self._failures[run_id] += 1
             logger.exception("a job stopped")

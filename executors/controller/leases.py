@@ -40,7 +40,8 @@ class Leases:
         try:
             yield
         finally:
-            del self._held[run_id], self._until[run_id]
+            if self._held.get(run_id) is driven:
+                del self._held[run_id], self._until[run_id]
             if not self._held and self._keeping is not None:
                 self._keeping.cancel()
                 self._keeping = None

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from typing import NamedTuple
 
 from docarray import BaseDoc
 
@@ -15,7 +16,7 @@ from executors.controller.asking import request_for
 from executors.controller.attachments import attached
 from executors.controller.budget import limits_of
 from executors.controller.calling import Calling
-from executors.controller.checking import checked, checked_outline, without_contents
+from executors.controller.checking import check_position, checked, checked_outline, without_contents
 from executors.controller.driven import Driven
 from executors.controller.following import Followers
 from executors.controller.leases import Leases
@@ -84,8 +85,9 @@ class Research:
         """The events of a run after the one with sequence `after`, each once, to its end. When nobody drives it, it is driven here.
 
         `after_offset` is how much of the answer is known already. Closing the iterator early interrupts the run when it is
-        driven here. Raises `RunNotFound`.
+        driven here. Raises `RunNotFound`, or `InvalidRequest` for a position that no run has.
         """
+        check_position(after, after_offset)
         reader = AnswerReader(after_offset)
         while True:
             reader.again()
@@ -117,7 +119,7 @@ class Research:
         run_id = approval.run_id
         state = await self._replayed(run_id)
         if _waits(state):
-            state = await self._owned(run_id)
+            state = (await self._owned(run_id)).state
             if not _waits(state):
                 await self._give_up(state)
         if not _waits(state):
@@ -128,6 +130,7 @@ class Research:
 
     async def follow(self, run_id: str, after: int = 0, after_offset: int = 0) -> AsyncGenerator[ResearchEvent, None]:
         """Watch a run; see `Followers.follow`."""
+        check_position(after, after_offset)
         async with aclosing(self._followers.follow(run_id, after, after_offset)) as events:
             async for event in events:
                 yield event
@@ -135,6 +138,11 @@ class Research:
     async def report(self, run_id: str) -> RunReport:
         """A run as far as it has come. Raises `RunNotFound`."""
         summary = await self._journal.summary(run_id)
+        if summary.state == "interrupted" and (await self._replayed(run_id)).outcome != "running":
+            # It has ended, and its process died, or lost the journal, before it could say so.
+            with suppress(RunUnderWay):
+                await self._give_up((await self._owned(run_id)).state)
+            summary = await self._journal.summary(run_id)
         if summary.state in _OPEN:
             return RunReport(run=summary)
         ended = await self._followers.ended(summary)
@@ -170,10 +178,14 @@ class Research:
     async def _take_up(self, run_id: str, after: int | None = None) -> AsyncGenerator[ResearchEvent, None]:
         """Go on with a run that nobody drives: the events after `after`, without it only those to come. Raises `RunUnderWay`."""
         to_be_driven = (await self._journal.summary(run_id)).state in ("running", "interrupted")
-        state = await (self._owned(run_id) if to_be_driven else self._replayed(run_id))
-        missed = [] if after is None else await self._journal.events(run_id, after)
+        if to_be_driven:
+            state, known, is_owner_gone = await self._owned(run_id)
+        else:
+            known = await self._journal.events(run_id)
+            state = replay(known)
+        missed = [] if after is None else known[after:]
         if to_be_driven and state.outcome == "running" and not state.waiting:
-            async with aclosing(self._go_on(state, ev.RunResumed(), missed)) as events:
+            async with aclosing(self._go_on(state, ev.RunResumed(after_death=is_owner_gone), missed)) as events:
                 async for event in events:
                     yield event
             return
@@ -183,12 +195,23 @@ class Research:
             yield on_the_wire(run_id, stored.sequence, stored.time, stored.event)
         yield on_the_wire(run_id, state.sequence, time.time(), end_of(state))
 
-    async def _owned(self, run_id: str) -> RunState:
+    async def _owned(self, run_id: str) -> _Owned:
         """Become the owner of a run, and know all of it. Who does not drive it then gives it up. Raises `RunUnderWay`."""
-        if run_id in self._active:
+        # Read before it is claimed: what this release cannot read is left to one that can.
+        known = await self._journal.events(run_id)
+        state = replay(known)
+        if run_id in self._active:  # also when its lease is over, until it is given up
             raise RunUnderWay(f"run {run_id} is under way", field="run_id")
-        await self._journal.claim(run_id)
-        return await self._replayed(run_id)
+        is_owner_gone = await self._journal.claim(run_id)
+        try:
+            for stored in await self._journal.events(run_id, state.sequence):  # written since
+                known.append(stored)
+                state = apply(state, stored)
+        except BaseException:
+            with suppress(JournalError):
+                await self._give_up(state)
+            raise
+        return _Owned(state, known, is_owner_gone)
 
     async def _go_on(
         self, state: RunState, cause: ev.RunResumed | ev.OutlineApproved, missed: Sequence[StoredEvent] = ()
@@ -219,10 +242,12 @@ class Research:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
                 with suppress(RunUnderWay):
-                    state = await self._owned(run_id)
-                    if state.outcome == "running":
-                        state = await self._record(state, self._next(state, ev.RunCancelled()))
-                    await self._give_up(state)
+                    state = (await self._owned(run_id)).state
+                    try:
+                        if state.outcome == "running":
+                            state = await self._record(state, self._next(state, ev.RunCancelled()))
+                    finally:
+                        await self._give_up(state)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -272,13 +297,15 @@ class Research:
                     state = await self._record(state, stored)
                     yield on_the_wire(run_id, stored.sequence, stored.time, event)
             finally:
-                del self._active[run_id]
                 try:
                     await driven.calls_ended()
                 finally:  # also when whoever listens leaves with the last event of a run that has ended
                     watched.end(state)
-                    with suppress(JournalError):  # the lease runs out; a run that was lost is another's already
-                        await self._give_up(state)
+                    try:
+                        with suppress(JournalError):  # the lease runs out; a run that was lost is another's already
+                            await self._give_up(state)
+                    finally:
+                        del self._active[run_id]  # not before: giving it up late would take it from whom took it up here
         # Who hears of the end may go on with the run, or cancel it, at once.
         yield on_the_wire(run_id, state.sequence, time.time(), end_of(state))
 
@@ -322,6 +349,15 @@ class Research:
         for page in {reference.page_id for reference in ended.answer.references}:
             await self._journal.save_page(run_id, await self._journal.page(child, page))
         return ev.Delegated(effect_id=effect.id, answer=ended.answer, usage=usage)
+
+
+class _Owned(NamedTuple):
+    """A run of which this process has just become the owner."""
+
+    state: RunState
+    events: list[StoredEvent]
+    is_owner_gone: bool
+    """The owner before never gave it up."""
 
 
 def _waits(state: RunState) -> bool:

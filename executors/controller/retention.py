@@ -7,7 +7,7 @@ import logging
 import time
 
 from providers.journal.base import Journal
-from schemas.errors import InvalidRequest, JournalError, RunNotFound
+from schemas.errors import DeepSearchError, InvalidRequest, RunNotFound
 from schemas.research import RunSummary
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,10 @@ class Retention:
         while True:
             try:
                 forgotten = await self._journal.forget_before(time.time() - seconds)
-            except JournalError as error:
+            except DeepSearchError as error:
                 logger.warning("old runs could not be deleted, in an hour they are tried again: %s", error)
+            except Exception:
+                logger.exception("old runs could not be deleted, in an hour they are tried again")
             else:
                 if forgotten:
                     logger.info("%d runs were older than DEEPSEARCH_KEEP_DAYS and are deleted", forgotten)

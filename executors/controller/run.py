@@ -48,8 +48,8 @@ from schemas.usage import Usage
 MOST_QUESTIONS_PER_STEP = 2
 MOST_FAILED_CALLS = 2
 """After as many failures in a row of a call that the loop needs, the run answers with what it has."""
-MOST_RESUMED_IN_VAIN = 10
-"""Resumptions in a row in which no call came to an end; a run that its controllers die of must not go round among them for ever."""
+MOST_DEATHS_IN_VAIN = 10
+"""Controllers in a row that died before any call came to an end; a run that they die of must not go round among them for ever."""
 _REASON_OF_FIELD: dict[str, StopReason] = {"tokens": "token_budget", "llm_calls": "call_budget", "cost_usd": "money_budget"}
 """Which limit an allowance that was too small stands for."""
 _FATAL_CODES = {"not_recorded", "cache"}
@@ -66,7 +66,8 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     """The state after an event. Total: an event that does not fit the state changes nothing but the budget and the clock."""
     event = stored.event
     if isinstance(event, ev.RunResumed):
-        return _on_resumption(changed(state, sequence=stored.sequence, budget=state.budget.resumed(stored.time)))
+        state = changed(state, sequence=stored.sequence, budget=state.budget.resumed(stored.time))
+        return _on_death(state) if event.after_death else state
     goes_on = state.waiting and isinstance(event, ev.OutlineApproved | ev.RunCancelled)  # the time that somebody thought does not count
     budget = state.budget.resumed(stored.time) if goes_on else state.budget.at(stored.time)
     state = changed(state, sequence=stored.sequence, budget=budget)
@@ -86,7 +87,7 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     effect = state.budget.reserved[event.effect_id]
     usage = _usage_of(event)
     by_stage = {**state.usage_by_stage, f"/{effect.kind}": state.usage_by_stage.get(f"/{effect.kind}", 0) + usage.total_tokens}
-    state = changed(state, budget=state.budget.settle(effect.id, usage), usage_by_stage=by_stage, resumed_in_vain=0)
+    state = changed(state, budget=state.budget.settle(effect.id, usage), usage_by_stage=by_stage, deaths_in_vain=0)
     if effect not in state.pending:
         return state  # the run has moved on without waiting for it
     state = changed(state, pending=tuple(e for e in state.pending if e.id != effect.id))
@@ -98,13 +99,13 @@ def apply(state: RunState, stored: StoredEvent) -> RunState:
     return _IN_PHASE.get(state.phase, {}).get(effect.kind, _ON_RESULT[effect.kind])(state, effect, event)
 
 
-def _on_resumption(state: RunState) -> RunState:
+def _on_death(state: RunState) -> RunState:
     """The same calls again, unless whoever makes them dies of it."""
-    state = changed(state, resumed_in_vain=state.resumed_in_vain + 1)
-    if state.outcome != "running" or state.resumed_in_vain <= MOST_RESUMED_IN_VAIN:
+    state = changed(state, deaths_in_vain=state.deaths_in_vain + 1)
+    if state.outcome != "running" or state.deaths_in_vain <= MOST_DEATHS_IN_VAIN:
         return state
     calls = ", ".join(sorted({f"/{effect.kind}" for effect in state.pending}))
-    message = f"the run was interrupted {state.resumed_in_vain} times in a row during {calls}, which may be the cause"
+    message = f"the run lost its controller {state.deaths_in_vain} times in a row during {calls}, which may be the cause"
     return end(state, "failed", code="stage_unavailable", message=message)
 
 

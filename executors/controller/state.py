@@ -51,7 +51,7 @@ class RunState(Record):
     total_step: int = 0
     idle_steps: int = Field(0, description="Steps in a row that found nothing new.")
     failed_calls: int = Field(0, description="Failed attempts in a row at a call the loop cannot do without.")
-    resumed_in_vain: int = Field(0, description="Resumptions in a row in which no call came to an end.")
+    deaths_in_vain: int = Field(0, description="Controllers in a row that died before any call came to an end.")
     blocked: tuple[Action, ...] = Field((), description="Actions that the last step forbids to the next one.")
     current_question: str = ""
     understanding: Understanding = Understanding(id="")
@@ -144,5 +144,5 @@ def without_document_ids(text: str) -> str:
 
 
 def digest(state: RunState) -> str:
-    """SHA-256 of the state in hexadecimal, without document ids, and without defaults, so that a field that is new changes no old digest."""
+    """SHA-256 of the state in hexadecimal, without document ids, and without defaults, so that a new field changes no old digest."""
     return hashlib.sha256(without_document_ids(state.model_dump_json(exclude_defaults=True)).encode()).hexdigest()

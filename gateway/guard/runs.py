@@ -12,8 +12,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
-from typing import Any, TypeVar, cast
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
+from typing import Any, TypeVar
 
 from docarray import DocList
 from docarray.proto import DocProto, NodeProto
@@ -27,9 +27,10 @@ from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
 from gateway.guard.limits import CallerLimits
 from gateway.jina_patches import EndpointStreamer
+from gateway.passing import run_of
 from schemas.errors import ClientLeft, DeepSearchError, InvalidRequest
 from schemas.events import ResearchEvent
-from schemas.research import RunQuery, RunReport
+from schemas.research import RunList, RunQuery, RunReport
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ RUNS = frozenset({"/research", "/research/stream", "/resume", "/continue"})
 """Endpoints whose call is as long as the run."""
 JOBS = frozenset({"/submit", "/approve"})
 """Endpoints after which a run goes on by itself."""
+_GOING_ON = frozenset({"/resume", "/continue", "/approve"})
+"""Endpoints that go on with a run, which has used tokens before."""
+_FOLLOWING = "/events"
 _ABOUT_RUNS = frozenset({"/events", "/run", "/runs", "/page", "/cancel", "/forget"})
 """Endpoints that spend nothing. All others are single stages, which may."""
 _FREE = frozenset({"/export"})
@@ -75,11 +79,20 @@ class Runs:
             return held.pop_all()
 
     def permit(self, endpoint: str) -> None:
-        """Raise `QuotaUsed` when the current caller has no tokens left for a single stage."""
+        """Raise `QuotaUsed` when the current caller has no tokens left for a single stage, `TooManyFollowers` when it follows too much."""
+        call = CURRENT.get()
         if endpoint not in RUNS | JOBS | _ABOUT_RUNS | _FREE:
-            call = CURRENT.get() or Call(_GATEWAY)
+            call = call or Call(_GATEWAY)
             with _refusing(call):
                 self.limits.check_quota(call.caller)
+        elif endpoint == _FOLLOWING and call is not None:
+            with _refusing(call):
+                self.limits.check_followers(call.caller)
+
+    def following(self) -> AbstractContextManager[None]:
+        """Around following a run for the current caller, which `permit` has allowed. The gateway's own business is not counted."""
+        call = CURRENT.get()
+        return self.limits.following(call.caller) if call is not None else nullcontext()
 
     async def _wait(self, call: Call) -> None:
         if call.left is None:
@@ -181,12 +194,18 @@ class GuardedStreamer(EndpointStreamer):
             async for response in guarded:
                 yield response if return_results else response.docs
 
-    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncIterator[Any]:
+    def permit(self, endpoint: str) -> None:
+        """As `Runs.permit`."""
+        self.runs.permit(endpoint)
+
+    async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncGenerator[Any, None]:
         """As before, with a place for a run."""
         endpoint, caller, run_id, ended = request.header.exec_endpoint, caller_name(), "", False
         is_run = endpoint in RUNS
         self.runs.permit(endpoint)
-        with await self.runs.enter() if is_run else ExitStack():
+        with await self.runs.enter() if is_run else self.runs.following() if endpoint == _FOLLOWING else nullcontext():
+            if endpoint in _GOING_ON:
+                await self._know(run_of(request.proto_with_data.document))
             try:
                 async with aclosing(self._continued_stream(request)) as responses:
                     async for response in responses:
@@ -197,7 +216,7 @@ class GuardedStreamer(EndpointStreamer):
                                 answer = _inner(event["data"], "answer")
                                 ended = answer is not None  # without one it does not tell what it has spent
                                 self.runs.spend(caller, _tokens(_inner(answer, "usage")), run_id)
-                        elif endpoint != "/events":  # a run's events tell what it spent, but not at whose expense
+                        elif endpoint != _FOLLOWING:  # a run's events tell what it spent, but not at whose expense
                             self._spent_by(caller, response.proto_with_data.document)
                         yield response
             finally:
@@ -213,8 +232,15 @@ class GuardedStreamer(EndpointStreamer):
         async def send(asked: DataRequest) -> DataRequest:
             return await EndpointStreamer.cancellable(self, asked, documents if asked is request else None)
 
-        stream: Any = super().rpc_stream_doc
+        endpoint, stream = request.header.exec_endpoint, super().rpc_stream_doc
+        run_ids = [run_of(document) for document in _documents(request)] if endpoint in _GOING_ON | {"/forget"} else []
+        if endpoint in _GOING_ON:
+            for run_id in run_ids:
+                await self._know(run_id)
         response = await (self._continuing.call(request, send, stream) if self._can_continue else send(request))
+        if endpoint == "/forget":
+            for run_id in run_ids:
+                self.runs.limits.forget(run_id)
         if documents is not None:
             response.document_array_cls = documents
         return response
@@ -264,15 +290,32 @@ class GuardedStreamer(EndpointStreamer):
 
     async def _follow(self, run_id: str, caller: str, held: ExitStack) -> None:
         """Hold a job's place until its run ends."""
+        CURRENT.set(None)  # it is the gateway that follows
         with held:
             try:
                 query = RunQuery(run_id=run_id, after=_ONLY_THE_END)
-                async with aclosing(cast("AsyncGenerator[Any, None]", StageCalls(self).stream("/events", query, ResearchEvent))) as events:
+                async with aclosing(StageCalls(self).stream(_FOLLOWING, query, ResearchEvent)) as events:
                     async for _ in events:
                         pass  # it ends with the run
             except DeepSearchError as error:
                 logger.warning("the run %s is no longer followed: %s", run_id, error)
         await self._settle(run_id, caller)
+
+    async def _know(self, run_id: str) -> None:
+        """Take what a run has used so far as paid for: who goes on with it, or reads its end once more, pays what it uses from here on.
+
+        It may have been begun at another gateway, or before this one's start.
+        """
+        if not run_id or self.runs.limits.knows(run_id):
+            return
+        try:
+            found = await StageCalls(self).call("/runs", RunQuery(run_id=run_id), RunList)
+        except InvalidRequest:
+            return  # there is no such run
+        except DeepSearchError as error:
+            logger.warning("what the run %s has used before is not known: %s", run_id, error)
+        else:
+            self.runs.limits.remember(run_id, found.runs[0].total_tokens)
 
     async def _settle(self, run_id: str, caller: str) -> None:
         """Count what a run has spent whose end was not seen."""

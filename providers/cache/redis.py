@@ -7,7 +7,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import zstandard
 from redis.asyncio import Redis
@@ -17,6 +16,7 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, Res
 
 from providers.cache.base import Entry, Kind
 from providers.cache.compression import compressed
+from providers.storage_url import place_of, without_user
 from schemas.errors import CacheError, ConfigurationError
 
 _ANSWER_SECONDS = 2.0
@@ -141,19 +141,18 @@ class RedisCache:
                 case _:
                     fix = "check DEEPSEARCH_CACHE_URL, and that the server runs"
                     self._spared_until = time.monotonic() + _SPARED_SECONDS
-            raise CacheError(f"the cache {self._place} cannot be used ({error}): {fix}") from error
+            raise CacheError(f"the cache {self._place} cannot be used ({without_user(str(error))}): {fix}") from error
 
 
 def _place(url: str) -> str:
     """The server and database of a URL, without secrets."""
     try:
-        parts = urlsplit(url)
-        if not parts.hostname:
-            raise _unusable()
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}:{parts.port or 6379}{parts.path.rstrip('/')}"
+        place = place_of(url, 6379).rstrip("/")
     except ValueError:
         raise _unusable() from None  # its message may hold a part of the password
+    if "://:" in place:
+        raise _unusable()  # no host
+    return place
 
 
 def _unusable() -> ConfigurationError:

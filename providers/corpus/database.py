@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from providers.corpus.schema import MIGRATIONS, SCHEMA, VECTORS
+from providers.storage_url import place_of, without_user
 from schemas.errors import ConfigurationError, CorpusError, UpstreamError
 
 Result = TypeVar("Result")
@@ -45,12 +45,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = url
         try:
-            parts = urlsplit(url)
-            if parts.scheme not in ("postgresql", "postgres"):
-                raise _unreadable()
-            self.place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+            self.place = place_of(url)
         except ValueError:
             raise _unreadable() from None  # its message may hold a part of the password
+        if not self.place.startswith(("postgresql://", "postgres://")):
+            raise _unreadable()
         self._pool: Any = None
         self._opening = asyncio.Lock()
 
@@ -190,7 +189,7 @@ def is_about_values(error: CorpusError) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return without_user(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def _unreadable() -> ConfigurationError:

@@ -66,10 +66,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def claim(self, run_id: str) -> None:
+    async def claim(self, run_id: str) -> bool:
         """Become the owner of a run that is not running, or whose owner is gone; of many who try at once, one does.
 
-        Raises `RunNotFound`, or `RunUnderWay` when it has an owner, who may be this process.
+        Returns whether its owner is gone, which has never given the run up. Raises `RunNotFound`, or `RunUnderWay` when it has an
+        owner, who may be this process.
         """
         ...
 

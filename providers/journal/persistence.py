@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from providers.storage_url import place_of
 from schemas.errors import ConfigurationError
 
 Result = TypeVar("Result")
@@ -44,16 +44,14 @@ def answer_seconds(lease_seconds: float) -> float:
     return max(1.0, lease_seconds / 3)
 
 
-def place_of(url: str, form: str) -> str:
-    """A storage's address as it may be shown: without user, password and options.
+def shown_place(url: str, form: str) -> str:
+    """A journal's address as it may be shown, see `place_of`.
 
     Raises `ConfigurationError` with the `form` that is expected when `url` cannot be read; it never repeats any part of it.
     """
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+        return place_of(url)
     except ValueError:
         # What cannot be read may be a part of a password, so the cause is not shown either.
         message = f"DEEPSEARCH_STATE_URL must look like {form}; in a password, write / : @ # ? as %2F %3A %40 %23 %3F"
         raise ConfigurationError(message, field="DEEPSEARCH_STATE_URL") from None
-    return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -16,7 +16,8 @@ import asyncpg
 from providers.journal.base import Renewal, StoredEvent
 from providers.journal.migrations import steps_from
 from providers.journal.owner import this_process
-from providers.journal.persistence import answer_seconds, persistently, place_of
+from providers.journal.persistence import answer_seconds, persistently, shown_place
+from providers.storage_url import without_user
 from schemas.errors import ConfigurationError, DeepSearchError, InvalidRequest, JournalError, RunLost, RunNotFound, RunUnderWay
 from schemas.events import JOURNAL_EVENT
 from schemas.reading import Attachment, Page
@@ -60,7 +61,7 @@ class PostgresJournal:
         """`url` in the form of libpq, such as `postgresql://user:password@host/database?sslmode=verify-full` or
         `postgresql:///database?host=/var/run/postgresql`. Nothing is connected yet."""
         self._url = url
-        self._place = place_of(url, FORM)
+        self._place = shown_place(url, FORM)
         self._lease_seconds = lease_seconds
         # Two journals of one process are two owners: what one has lost, the other may have claimed.
         self._owner = f"{this_process()}:{secrets.token_hex(8)}"
@@ -162,24 +163,28 @@ class PostgresJournal:
 
         await self._do(update)
 
-    async def claim(self, run_id: str) -> None:
+    async def claim(self, run_id: str) -> bool:
         """Become the owner of a run. Raises `RunNotFound`, or `RunUnderWay` when it has an owner."""
-        number = next(self._writes)
+        number, is_owner_gone = next(self._writes), False
 
         async def claim(connection: Any) -> None:
-            # Of several that wait for this line, each looks at it again as the one before has left it.
-            made = await connection.fetchval(
-                f"UPDATE deepsearch_runs SET state = 'running', owner = $2, writes = $4, lease_until = {_LEASE}, cancel_asked = false,"
-                f" updated_at = {_NOW} WHERE run_id = $1 AND {_STATE} <> 'running' AND NOT (owner = $2 AND writes >= $4) RETURNING true",
-                _key(run_id), self._owner, self._lease_seconds, number,
-            )  # fmt: skip
-            if made:
-                return
-            row = await self._row(connection, run_id)
-            if not self._made(row, number):
-                raise RunUnderWay(f"run {run_id} is under way", field="run_id")
+            nonlocal is_owner_gone
+            async with connection.transaction():
+                # Of several that wait for this line, each looks at it as the one before has left it.
+                row = await self._row(connection, run_id, "FOR UPDATE")
+                if self._made(row, number):
+                    return  # and the answer was lost: what was there before, we know from then
+                if row["state"] == "running" or (row["owner"] == self._owner and row["writes"] > number):
+                    raise RunUnderWay(f"run {run_id} is under way", field="run_id")
+                is_owner_gone = row["kept_state"] == "running"
+                await connection.execute(
+                    f"UPDATE deepsearch_runs SET state = 'running', owner = $2, writes = $4, lease_until = {_LEASE}, cancel_asked = false,"
+                    f" updated_at = {_NOW} WHERE run_id = $1",
+                    _key(run_id), self._owner, self._lease_seconds, number,
+                )  # fmt: skip
 
         await self._do(claim)
+        return is_owner_gone
 
     async def renew(self, runs: Collection[str]) -> Renewal:
         """Keep these runs of ours for another lease."""
@@ -341,9 +346,10 @@ class PostgresJournal:
         except (TimeoutError, *_LOST):
             pool.terminate()
 
-    async def _row(self, connection: Any, run_id: str) -> Any:
+    async def _row(self, connection: Any, run_id: str, lock: str = "") -> Any:
         row = await connection.fetchrow(
-            f"SELECT summary, {_STATE} AS state, state_digest, owner, writes FROM deepsearch_runs WHERE run_id = $1",
+            f"SELECT summary, {_STATE} AS state, state AS kept_state, state_digest, owner, writes FROM deepsearch_runs"
+            f" WHERE run_id = $1 {lock}",
             _key(run_id),
         )
         if row is None:
@@ -441,7 +447,7 @@ def _is_final(error: BaseException) -> bool:
 
 def _cause(error: BaseException) -> str:
     """An error in a few words; what a server says of itself holds no password."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(": ")
+    return without_user(" ".join(f"{type(error).__name__}: {error}".split()))[:200].rstrip(": ")
 
 
 def _key(text: str) -> str:

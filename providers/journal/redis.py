@@ -18,7 +18,8 @@ from redis.backoff import NoBackoff
 
 from providers.journal.base import Renewal, StoredEvent
 from providers.journal.owner import this_process
-from providers.journal.persistence import answer_seconds, persistently, place_of
+from providers.journal.persistence import answer_seconds, persistently, shown_place
+from providers.storage_url import without_user
 from schemas.errors import ConfigurationError, InvalidRequest, JournalError, RunLost, RunNotFound, RunUnderWay
 from schemas.events import JOURNAL_EVENT
 from schemas.reading import Attachment, Page
@@ -34,7 +35,6 @@ VERSION = 1
 
 _PREFIX = "deepsearch:journal:"
 _CONNECTIONS = 10
-_PARTS = ("events", "pages", "attachments")
 _STAGED_SECONDS = 3_600
 """How long parts of a run that is being written are kept when it is never finished."""
 _WHOLE_RUN_SECONDS = 600.0
@@ -62,7 +62,7 @@ class RedisJournal:
 
     def __init__(self, url: str, lease_seconds: float = 10.0) -> None:
         """`url` such as `redis://:password@host:6379/0`, or `rediss://` with TLS. Nothing is connected yet."""
-        self._place = place_of(url, FORM)
+        self._place = shown_place(url, FORM)
         self._lease_seconds = lease_seconds
         # Two journals of one process are two owners: what one has lost, the other may have claimed.
         self._owner = f"{this_process()}:{secrets.token_hex(8)}"
@@ -102,22 +102,23 @@ class RedisJournal:
         *,
         lease_seconds: float = 0.0,
     ) -> None:
-        run_id, number = summary.run_id, next(self._writes)
-        staged = f"{run_id}:{self._owner}:{number}"
+        run_id, number, attempts = summary.run_id, next(self._writes), itertools.count(1)
 
         async def register() -> None:
-            stage = self._client.pipeline(transaction=False)
-            stage.delete(*(_key(kind, staged) for kind in _PARTS))
+            # What an attempt before has sent may still arrive: each has a place of its own, whose parts expire from the first on.
+            staged = f"{run_id}:{self._owner}:{number}:{next(attempts)}"
+            stage = self._client.pipeline(transaction=True)
             for event in events:
                 stage.rpush(_key("events", staged), _entry(event))
             for url, attachment in attachments.items():
                 stage.hset(_key("attachments", staged), url, _packed(attachment.model_dump_json()))
-            await stage.execute()
-            for page in pages:
-                await self._client.hset(_key("pages", staged), page.page_id, _packed(page.model_dump_json()))
-            for kind in _PARTS:
+            for kind in ("events", "attachments"):
                 stage.expire(_key(kind, staged), _STAGED_SECONDS)
             await stage.execute()
+            for page in pages:
+                stage.hset(_key("pages", staged), page.page_id, _packed(page.model_dump_json()))
+                stage.expire(_key("pages", staged), _STAGED_SECONDS)
+                await stage.execute()
             made = await self._run(
                 "register", run_id, staged, self._owner, number, lease_seconds, summary.parent, int(summary.background), summary.state,
                 repr(summary.started_at), summary.model_dump_json(), state_digest,
@@ -145,13 +146,14 @@ class RedisJournal:
         line = (summary.model_dump_json(), summary.state, state_digest)
         await self._script("update", summary.run_id, self._owner, next(self._writes), *line)
 
-    async def claim(self, run_id: str) -> None:
+    async def claim(self, run_id: str) -> bool:
         """Become the owner of a run. Raises `RunNotFound`, or `RunUnderWay` when it has an owner."""
         made = await self._script("claim", run_id, self._owner, next(self._writes), self._lease_seconds)
         if made == b"missing":
             raise _not_found(run_id)
         if made == b"under way":
             raise RunUnderWay(f"run {run_id} is under way", field="run_id")
+        return bool(made == b"owner gone")
 
     async def renew(self, runs: Collection[str]) -> Renewal:
         """Keep these runs of ours for another lease."""
@@ -283,7 +285,7 @@ class RedisJournal:
         try:
             return await persistently(attempt, _is_lost if again else _is_final, self._lease_seconds, seconds)
         except (OSError, exceptions.RedisError) as error:
-            cause = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(": ")
+            cause = without_user(" ".join(f"{type(error).__name__}: {error}".split()))[:200].rstrip(": ")
             raise JournalError(f"the journal {self._place} cannot be used ({cause}): check DEEPSEARCH_STATE_URL") from error
 
     async def _check_server(self) -> None:

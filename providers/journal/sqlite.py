@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from providers.journal.base import Renewal, StoredEvent
 from providers.journal.migrations import steps_from
@@ -21,6 +23,8 @@ from schemas.research import RunSummary
 
 _LOCK_SECONDS = 1.0
 """Longest wait for another process that writes; writers hold the lock for less than a millisecond."""
+_PAGES_AT_ONCE = 500
+"""Of the file, in a piece that is given back: about 2 MB."""
 
 
 class SQLiteJournal:
@@ -110,17 +114,20 @@ class SQLiteJournal:
                 (summary.model_dump_json(), time.time(), state_digest, summary.run_id, self._owner),
             )
 
-    async def claim(self, run_id: str) -> None:
+    async def claim(self, run_id: str) -> bool:
         """Become the owner of a run. Raises `RunNotFound`, or `RunUnderWay` when it has an owner."""
         with self._transaction() as connection:
-            summary = self._summary(self._row(run_id))
+            row = self._row(run_id)
+            summary = self._summary(row)
             if summary.state == "running":
                 raise RunUnderWay(f"run {run_id} is under way", field="run_id")
+            is_owner_gone = RunSummary.model_validate_json(row[0]).state == "running"
             summary.state = "running"
             connection.execute(
                 "UPDATE runs SET owner = ?, lease_until = ?, cancel_asked = 0, summary = ?, updated_at = ? WHERE run_id = ?",
                 (self._owner, time.time() + self._lease_seconds, summary.model_dump_json(), time.time(), run_id),
             )
+        return is_owner_gone
 
     async def renew(self, runs: Collection[str]) -> Renewal:
         """Keep these runs of ours for another lease."""
@@ -241,30 +248,44 @@ class SQLiteJournal:
                 if run.state == "running":
                     raise RunUnderWay(f"run {run.run_id} is under way: cancel it first", field="run_id")
             _delete(connection, [run.run_id for run in family])
-        self._shrink()
+        await self._shrink()
 
     async def forget_before(self, time: float) -> int:
-        """Forget every run that has not an owner and was last written before `time`."""
-        with self._transaction() as connection:
-            rows = connection.execute(
-                f"SELECT {_ROW} FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' AND updated_at < ?",  # noqa: S608
-                (time,),
+        """Forget every run that has not an owner and was last written before `time`: one after the other, others may write between."""
+        with self._errors():
+            old = self._connection.execute(
+                "SELECT run_id FROM runs WHERE coalesce(json_extract(summary, '$.parent'), '') = '' AND updated_at < ?", (time,)
             ).fetchall()
-            old = 0
-            for run in map(self._summary, rows):
-                children = await self.children(run.run_id)
-                if run.state != "waiting" and all(member.state != "running" for member in (run, *children)):
-                    _delete(connection, [run.run_id, *(child.run_id for child in children)])
-                    old += 1
-        if old:
-            self._shrink()
-        return old
+        forgotten = 0
+        for (run_id,) in old:
+            begun = monotonic()
+            forgotten += await self._forget_if_before(run_id, time)
+            await asyncio.sleep(monotonic() - begun)  # as long as it had the file, others have it
+        if forgotten:
+            await self._shrink()
+        return forgotten
 
-    def _shrink(self) -> None:
-        """Give the space of what was deleted back: of the file, and of the log that still holds it."""
+    async def _forget_if_before(self, run_id: str, time: float) -> bool:
+        with self._transaction() as connection:
+            # Since it was found it may have been taken up, or be gone.
+            found = self._summaries("run_id = ? AND updated_at < ?", 1, run_id, time)
+            family = [*found, *await self.children(run_id)]
+            if not found or found[0].state == "waiting" or any(run.state == "running" for run in family):
+                return False
+            _delete(connection, [run.run_id for run in family])
+        return True
+
+    async def _shrink(self) -> None:
+        """Give the space of what was deleted back, a piece at a time: of the file, and of the log that still holds it."""
         # Where others write without a pause, it is given back the next time, and used again until then.
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` would stop after the first page
+        with self._errors(), contextlib.suppress(sqlite3.OperationalError):
+            while left := self._connection.execute("PRAGMA freelist_count").fetchone()[0]:
+                begun = monotonic()
+                # `execute` would stop after the first page.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+                if self._connection.execute("PRAGMA freelist_count").fetchone()[0] >= left:
+                    break  # a file that was begun without it keeps its size
+                await asyncio.sleep(monotonic() - begun)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     async def check(self) -> None:
@@ -293,7 +314,7 @@ class SQLiteJournal:
             summary.state = "interrupted"
         return summary
 
-    def _summaries(self, which: str, limit: int, *values: str) -> list[RunSummary]:
+    def _summaries(self, which: str, limit: int, *values: str | float) -> list[RunSummary]:
         with self._errors():
             rows = self._connection.execute(f"SELECT {_ROW} FROM runs WHERE {which} LIMIT ?", (*values, limit)).fetchall()  # noqa: S608
         return [self._summary(row) for row in rows]

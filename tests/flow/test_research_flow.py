@@ -166,6 +166,7 @@ def test_finalize_streams_over_http_from_the_last_stage(served: Served) -> None:
         ("/search", {"queries": [{"text": "x"}], "provider": "altavista"}, 400, "search_provider"),
         ("/nothing", {}, 404, "nothing"),
         ("/cancel", {"run_id": "nobody"}, 404, "run_id"),
+        ("/runs", {"limit": -1}, 400, "limit"),
     ],
 )
 def test_b13_bad_requests_have_their_status_and_name_the_field(served: Served, path: str, document: Any, status: int, field: str) -> None:

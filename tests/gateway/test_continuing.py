@@ -16,9 +16,10 @@ from jina.types.request.data import DataRequest, SingleDocumentRequest
 from gateway import continuing
 from gateway.continuing import Continuing
 from gateway.errors import Unreached
-from schemas.errors import DeepSearchError, InvalidRequest, Overloaded, RunNotFound, StageUnavailable
+from schemas.errors import DeepSearchError, InvalidRequest, NotWaiting, Overloaded, RunNotFound, StageUnavailable
 from schemas.events import ResearchEvent
-from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
+from schemas.reporting import OutlineApproval
+from schemas.research import Message, ResearchAnswer, ResearchRequest, RunList, RunQuery, RunSummary
 
 PIECES = ["Page ", "readers ", "scale", "."]
 
@@ -292,7 +293,7 @@ async def test_a_job_is_begun_once() -> None:
     async def dying_after_it_began(asked: DataRequest) -> DataRequest:
         run_id = asked.proto_with_data.data.docs.docs[0].data["run_id"].text
         if asked.header.exec_endpoint == "/runs":
-            return answered(RunList(runs=DocList[RunSummary]([RunSummary(run_id=run_id, state="running", background=True)])))
+            return answered(RunList(runs=DocList[RunSummary]([RunSummary(run_id=run_id, question="q", state="running", background=True)])))
         if run_id in begun:
             raise InvalidRequest("taken", field="run_id")
         begun.append(run_id)
@@ -301,6 +302,82 @@ async def test_a_job_is_begun_once() -> None:
     response = await made().call(unary("/submit", ResearchRequest(question="q")), dying_after_it_began, never)
     summary = first(response, RunSummary)
     assert [summary.run_id] == begun and summary.state == "running"
+
+
+TAKEN = InvalidRequest("run_id 'taken' is taken: choose another or none", field="run_id")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "first_failure", "refusal"),
+    [
+        ("/submit", Unreached("no connection"), TAKEN),
+        ("/submit", StageUnavailable("reset"), TAKEN),
+        ("/submit", StageUnavailable("reset"), InvalidRequest("team_size is 99", field="team_size")),
+        ("/approve", StageUnavailable("reset"), InvalidRequest("the outline has 99 sections", field="outline")),
+        ("/approve", StageUnavailable("reset"), RunNotFound("no run", field="run_id")),
+        ("/approve", Unreached("no connection"), NotWaiting("it does not wait", field="run_id")),
+    ],
+)
+async def test_a_refusal_is_not_answered_with_another_run(endpoint: str, first_failure: DeepSearchError, refusal: InvalidRequest) -> None:
+    failures = [first_failure]
+
+    async def refusing(asked: DataRequest) -> DataRequest:
+        if asked.header.exec_endpoint == "/runs":
+            return answered(RunList(runs=DocList[RunSummary]([RunSummary(run_id="taken", question="another's", background=True)])))
+        raise failures.pop() if failures else refusal
+
+    document = ResearchRequest(question="mine", run_id="taken") if endpoint == "/submit" else OutlineApproval(run_id="taken")
+    with pytest.raises(InvalidRequest) as raised:
+        await made().call(unary(endpoint, document), refusing, never)
+    assert raised.value is refusal
+
+
+async def test_an_approval_is_heard_once() -> None:
+    failures = [StageUnavailable("reset")]
+
+    async def dying_after_it_went_on(asked: DataRequest) -> DataRequest:
+        if asked.header.exec_endpoint == "/runs":
+            return answered(RunList(runs=DocList[RunSummary]([RunSummary(run_id="r", state="running")])))
+        raise failures.pop() if failures else NotWaiting("it does not wait", field="run_id")
+
+    response = await made().call(unary("/approve", OutlineApproval(run_id="r")), dying_after_it_went_on, never)
+    assert first(response, RunSummary).state == "running"
+
+
+@pytest.mark.parametrize(("question", "is_ours"), [("mine", True), ("another's", False)])
+@pytest.mark.parametrize("unary_call", [False, True])
+async def test_another_run_of_the_same_id_is_never_passed_on(question: str, is_ours: bool, unary_call: bool) -> None:
+    asked_for: list[str] = []
+
+    async def send(asked: Any) -> AsyncGenerator[Any, None]:
+        asked_for.append(asked.header.exec_endpoint)
+        if asked_for[-1] == "/research/stream":
+            raise StageUnavailable("reset")
+        yield wire(ResearchEvent(run_id="taken", sequence=1, type="run_started", data={"request": {"question": question}}))
+        for event in run_events("taken")[1:]:
+            yield wire(event)
+
+    async def refusing(asked: DataRequest) -> DataRequest:
+        raise StageUnavailable("reset")
+
+    document = ResearchRequest(messages=DocList[Message]([Message(role="user", content=" mine ")]), run_id="taken")
+
+    async def ask() -> str:
+        if unary_call:
+            return str(first(await made().call(unary("/research", document), refusing, send), ResearchAnswer).text)
+        events = [
+            ResearchEvent.from_protobuf(r.proto_with_data.document)
+            async for r in made().stream(request("/research/stream", document), send)
+        ]
+        return str(events[-1].data["answer"]["text"])
+
+    if is_ours:
+        assert await ask() == "".join(PIECES)
+    else:
+        with pytest.raises(InvalidRequest, match="run_id 'taken' is taken") as raised:
+            await ask()
+        assert raised.value.field == "run_id"
+    assert asked_for[-1] == "/continue"
 
 
 @pytest.mark.parametrize(("endpoint", "again"), [("/run", True), ("/runs", True), ("/cancel", True), ("/read", False), ("/decide", False)])

@@ -15,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import ConfigurationError, DeadlineExceeded, SearchError, StageUnavailable
+from gateway.passing import passing
+from schemas.errors import ConfigurationError, DeadlineExceeded, InvalidRequest, SearchError, StageUnavailable
+from schemas.research import RunQuery
 from schemas.usage import Usage
 from telemetry import carrying, metrics, stage_calls, tracing, upstream
+from telemetry.carrying import RUN
 from telemetry.logs import JsonFormatter
 from telemetry.model_calls import ModelCall
 from tests.gateway.flow_process import free_ports
@@ -321,3 +324,24 @@ def test_an_exception_is_told_by_kind_and_place_only(logger: tuple[logging.Logge
     assert "run_id" not in told and "trace_id" not in told
     assert re.fullmatch(r"ValueError < \S+/test_telemetry_parts.py:\d+ test_\w+; after KeyError < \S+ test_\w+", told["error"])
     assert "secret" not in written.getvalue() and "prompt" not in written.getvalue()
+
+
+@pytest.mark.parametrize("run_id", ["x" * 5_000_000, "a\nb", "x" * 129, "ä"])
+async def test_what_cannot_be_the_id_of_a_run_is_in_no_span(collector: Collector, run_id: str) -> None:
+    with passing("/cancel", RunQuery(run_id=run_id).to_protobuf()).ending():
+        assert RUN.get() == ""
+    with passing("/cancel", RunQuery(run_id="r-1").to_protobuf()).ending():
+        assert RUN.get() == "r-1"
+    await tracing.stop()
+    spans = collector.wait_for(lambda spans: len(spans) == 2)
+    assert [span.attributes.get("deepsearch.run_id") for span in spans] == [None, "r-1"]
+
+
+def test_nothing_that_a_client_chose_makes_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    forged = "r\n2026-01-01 CRITICAL all is lost\x1b[2J\u2028"
+    logging.getLogger("gateway.guard.runs").warning("run %s: %s, %d times", forged, InvalidRequest(f"no run {forged}"), 3)
+    logging.getLogger("executors.controller.research").warning("run %s", "x" * 5_000_000)
+    first, second = (record.getMessage() for record in caplog.records)
+    escaped = "r\\n2026-01-01 CRITICAL all is lost\\x1b[2J\\u2028"
+    assert first == f"run {escaped}: no run {escaped}, 3 times"
+    assert len(second) < 3_000

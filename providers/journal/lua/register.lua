@@ -1,6 +1,7 @@
 -- A new run, whose events, pages and attachments lie under a name that nobody looks for: 'ok', or 'taken'.
 local id, staged, owner, number, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if redis.call('EXISTS', key('run', id)) == 1 then
+    redis.call('UNLINK', key('events', staged), key('pages', staged), key('attachments', staged))
     return is_made(id, owner, number) and 'ok' or 'taken'
 end
 for _, kind in ipairs({'events', 'pages', 'attachments'}) do

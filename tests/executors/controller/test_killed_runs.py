@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ from scripted_stages import ScriptedStages, page
 
 from executors.controller.jobs import Jobs
 from executors.controller.research import Research
-from executors.controller.run import MOST_RESUMED_IN_VAIN, replay
+from executors.controller.run import MOST_DEATHS_IN_VAIN, replay
 from executors.controller.state import digest
 from providers.journal import SQLiteJournal, StoredEvent
 from schemas import events as ev
-from schemas.errors import InvalidRequest
+from schemas.errors import InvalidRequest, JournalError
 from schemas.planning import DecideRequest, Decision, Rewriting
 from schemas.reading import Attachment, Page
 from schemas.reporting import OutlineApproval
-from schemas.research import RunSummary
+from schemas.research import ResearchRequest, RunSummary
 from schemas.search import SearchQuery
 from schemas.settings import Settings
 
@@ -166,12 +167,87 @@ async def test_a_run_that_its_controllers_die_of_does_not_go_round_for_ever(runn
     await runner.run(ScriptedStages())
     first = next(number for number, entry in enumerate(await runner.journal.events("r1")) if entry.event.type == "stage_called")
     events = (await runner.journal.events("r1"))[: first + 1]
-    for number in range(MOST_RESUMED_IN_VAIN):
-        events.append(StoredEvent(events[-1].sequence + 1, events[-1].time + number, ev.RunResumed()))
+    for number in range(MOST_DEATHS_IN_VAIN):
+        events.append(StoredEvent(events[-1].sequence + 1, events[-1].time + number, ev.RunResumed(after_death=True)))
     journal = await killed(tmp_path, events, background=True)
+    await journal.claim("r1")
+    journal._connection.execute("UPDATE runs SET lease_until = 0")
     stages = ScriptedStages()
     ended = (await collect(Research(stages, journal, runner.settings).resume("r1")))[-1]
     assert (ended.data["outcome"], ended.data["code"]) == ("failed", "stage_unavailable")
-    assert "11 times in a row during /understand" in ended.data["message"] and not stages.requests
+    assert "lost its controller 11 times in a row during /understand" in ended.data["message"] and not stages.requests
     assert (await journal.summary("r1")).state == "failed" and await journal.unfinished(10) == []
+    await journal.close()
+
+
+async def test_a_client_whose_connection_breaks_again_and_again_ends_no_run(runner: Runner) -> None:
+    """Nobody has died: each time the run is given up, and taken up again where it was."""
+    stages = ScriptedStages(decide=[lambda request: asyncio.Event().wait()] * 99)
+    research = Research(stages, runner.journal, runner.settings)
+    seen = 0
+    for _ in range(MOST_DEATHS_IN_VAIN + 3):
+        async with aclosing(research.go_on("r1", seen) if seen else research.run(ResearchRequest(question="What?", run_id="r1"))) as events:
+            async for event in events:
+                seen = event.sequence
+                assert event.type != "run_ended"
+                if event.type == "run_resumed" or (event.type == "stage_called" and event.data["effect"]["kind"] == "decide"):
+                    break
+        assert (await runner.journal.summary("r1")).state == "interrupted"
+    resumed = [entry.event for entry in await runner.journal.events("r1") if isinstance(entry.event, ev.RunResumed)]
+    assert len(resumed) == MOST_DEATHS_IN_VAIN + 2 and not any(event.after_death for event in resumed)
+    stages.script.clear()
+    assert (await collect(research.resume("r1")))[-1].data["outcome"] == "finished"
+
+
+@pytest.mark.parametrize("kind", ["resume", "go_on", "cancel", "approve"])
+async def test_a_run_that_this_release_cannot_read_is_left_to_one_that_can(tmp_path: Path, runner: Runner, kind: str) -> None:
+    await runner.run(ScriptedStages(), mode="report", plan_first=True)
+    events = await runner.journal.events("r1")
+    journal = await killed(tmp_path, events, background=True)
+    await journal.claim("r1")
+    connection = journal._connection
+    connection.execute("UPDATE runs SET lease_until = 0, cancel_asked = 1")
+    connection.execute("INSERT INTO events VALUES ('r1', ?, 1.0, 'x', '{\"type\": \"of_a_newer_release\"}')", (len(events) + 1,))
+    before = connection.execute("SELECT * FROM runs").fetchall()
+    research = Research(ScriptedStages(), journal, runner.settings)
+    with pytest.raises(JournalError, match="holds an event that this version cannot read"):
+        match kind:
+            case "cancel":
+                await research.cancel("r1")
+            case "approve":
+                await collect(research.approve(OutlineApproval(run_id="r1")))
+            case _:
+                await collect(getattr(research, kind)("r1"))
+    assert connection.execute("SELECT * FROM runs").fetchall() == before, "nobody has claimed it"
+    await journal.close()
+
+
+class ReadsOnce(SQLiteJournal):
+    """A journal that fails as soon as a run is claimed."""
+
+    claimed = False
+
+    async def claim(self, run_id: str) -> bool:
+        self.claimed = True
+        return await super().claim(run_id)
+
+    async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
+        if self.claimed:
+            raise JournalError("the storage is out of reach")
+        return await super().events(run_id, after)
+
+    async def append(self, run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:
+        raise JournalError("the storage is out of reach")
+
+
+@pytest.mark.parametrize("kind", ["resume", "go_on", "cancel"])
+async def test_a_run_that_cannot_be_read_when_it_is_claimed_is_given_up(tmp_path: Path, runner: Runner, kind: str) -> None:
+    await runner.run(ScriptedStages())
+    journal = await killed(tmp_path, (await runner.journal.events("r1"))[:4])
+    failing = ReadsOnce(tmp_path / "killed.db")
+    research = Research(ScriptedStages(), failing, runner.settings)
+    with pytest.raises(JournalError, match="out of reach"):
+        await research.cancel("r1") if kind == "cancel" else await collect(getattr(research, kind)("r1"))
+    assert failing.claimed and (await journal.summary("r1")).state == "interrupted"
+    await failing.close()
     await journal.close()

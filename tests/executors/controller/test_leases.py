@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from scripted_runs import collect
 from scripted_stages import ScriptedStages
 
+from executors.controller.checking import checked_limit
 from executors.controller.jobs import Jobs
 from executors.controller.research import Research
 from executors.controller.run import replay
@@ -18,7 +19,7 @@ from executors.controller.state import digest
 from providers.journal import SQLiteJournal
 from providers.journal.base import Renewal
 from schemas import events as ev
-from schemas.errors import JournalError, NotWaiting, RunUnderWay
+from schemas.errors import ConfigurationError, InvalidRequest, JournalError, NotWaiting, RunUnderWay
 from schemas.events import ResearchEvent
 from schemas.planning import DecideRequest, Decision
 from schemas.reporting import OutlineApproval
@@ -284,3 +285,132 @@ async def test_a_process_that_stops_interrupts_its_runs(here: Process, there: Pr
     await here.research.close()
     events = await running
     assert events[-1].data["outcome"] == "interrupted" and await there.state() == "interrupted"
+
+
+class Clinging:
+    """A stage call that, when it is cut, does not end before it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.cut, self.let_go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, request: Any) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cut.set()
+            while not self.let_go.is_set():
+                try:
+                    await self.let_go.wait()
+                except asyncio.CancelledError:
+                    continue
+
+
+@pytest.fixture
+def clinging() -> Iterator[Clinging]:
+    made = Clinging()
+    yield made
+    made.let_go.set()
+
+
+async def test_a_lost_run_is_not_taken_up_where_it_has_not_ended_yet(tmp_path: Path, there: Process, clinging: Clinging) -> None:
+    here = Process(tmp_path / "runs.db", "here", ScriptedStages(decide=[clinging]))
+    await here.jobs.submit(ask())
+    await clinging.begun.wait()
+    here.connection.cut = True
+    await there.until("interrupted")  # its lease is over, and here it is about to be given up
+    await clinging.cut.wait()
+    here.connection.cut = False
+    with pytest.raises(RunUnderWay):
+        await anext(here.research.resume("r1"))
+    here.jobs.recover()
+    clinging.let_go.set()
+    await there.until("finished")
+    assert (await whole(there)).count("run_resumed") == 1
+    await here.close()
+
+
+async def test_a_process_that_stops_waits_until_its_runs_are_given_up(tmp_path: Path, there: Process, clinging: Clinging) -> None:
+    here = Process(tmp_path / "runs.db", "here", ScriptedStages(decide=[clinging]))
+    running = asyncio.create_task(collect(here.research.run(ask())))
+    await clinging.begun.wait()
+    closing = asyncio.create_task(here.research.close())
+    await clinging.cut.wait()
+    asyncio.get_running_loop().call_later(0.2, clinging.let_go.set)
+    await closing
+    assert await there.state() == "interrupted"
+    await running
+    await here.close()
+
+
+async def test_a_takeover_from_a_process_that_is_gone_says_so(here: Process, there: Process, hanging: Hanging) -> None:
+    running = asyncio.create_task(collect(here.research.run(ask())))
+    await hanging.begun.wait()
+    here.journal.append = here.journal.update = None  # type: ignore[method-assign, assignment]  # nothing of it gets through any more
+    here.connection.cut = True
+    await there.until("interrupted")
+    events = await collect(there.research.resume("r1"))
+    assert (events[0].type, events[0].data) == ("run_resumed", {"after_death": True}) and events[-1].data["outcome"] == "finished"
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("error", [JournalError("down"), ConfigurationError("full"), ValueError("a state of a later release")])
+async def test_whatever_fails_jobs_are_looked_for_again(
+    here: Process, there: Process, hanging: Hanging, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    await here.jobs.submit(ask())
+    await hanging.begun.wait()
+    await here.jobs.hand_over()
+    real, failures = there.journal.unfinished, 2
+
+    async def failing(limit: int) -> Any:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise error
+        return await real(limit)
+
+    there.journal.unfinished = failing  # type: ignore[method-assign]
+    there.jobs.recover()
+    await there.until("finished")
+    told = [record for record in caplog.records if "cannot be looked for" in record.message]
+    assert len(told) == 2 and all((record.exc_info is not None) is isinstance(error, ValueError) for record in told)
+
+
+async def test_a_job_that_fails_by_an_error_of_ours_is_not_tried_for_ever(here: Process, there: Process, hanging: Hanging) -> None:
+    await here.jobs.submit(ask("broken"))
+    await hanging.begun.wait()
+    await here.jobs.hand_over()
+    attempts = 0
+
+    async def broken(run_id: str) -> Any:
+        nonlocal attempts
+        attempts += 1
+        raise ValueError("of ours")
+        yield
+
+    there.research.resume = broken  # type: ignore[method-assign]
+    there.jobs.recover()
+    async with asyncio.timeout(30):
+        while attempts < 3:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    assert attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "position"), [("after", (-1, 0)), ("after", (2**31, 0)), ("after_offset", (0, -1)), ("after_offset", (0, 2**31))]
+)
+async def test_a_position_that_no_run_has_is_refused(there: Process, field: str, position: tuple[int, int]) -> None:
+    await collect(there.research.run(ask()))
+    for events in (there.research.follow("r1", *position), there.research.go_on("r1", *position)):
+        with pytest.raises(InvalidRequest, match=f"^{field} is .*; it must be from 0 to 2,147,483,647") as refused:
+            await anext(events)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1_001, 2**63])
+def test_a_list_that_is_not_one_is_refused(limit: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"limit is {limit}; it must be from 1 to 1,000") as refused:
+        checked_limit(limit)
+    assert refused.value.field == "limit" and checked_limit(1_000) == 1_000

@@ -14,7 +14,7 @@ from executors.controller import retention
 from executors.controller.retention import Retention, forget
 from providers.journal import SQLiteJournal, StoredEvent
 from schemas import events as ev
-from schemas.errors import InvalidRequest, JournalError, RunNotFound, RunUnderWay
+from schemas.errors import ConfigurationError, InvalidRequest, JournalError, RunNotFound, RunUnderWay
 from schemas.research import ResearchRequest, RunSummary
 
 _DAY = 86_400.0
@@ -89,8 +89,9 @@ async def test_old_runs_are_deleted_at_once_and_again_and_again(
     assert "stopped" in await kept(journal)
 
 
-async def test_a_journal_that_fails_is_tried_again(
-    journal: SQLiteJournal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [JournalError("cannot be used"), ConfigurationError("cannot be used"), ValueError("cannot be used")])
+async def test_whatever_fails_is_tried_again(
+    journal: SQLiteJournal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     monkeypatch.setattr(retention, "_PAUSE_SECONDS", 0.01)
     await keep(journal, "old", "finished", days_ago=9.0)
@@ -100,7 +101,7 @@ async def test_a_journal_that_fails_is_tried_again(
         nonlocal failures
         failures -= 1
         if failures >= 0:
-            raise JournalError("the journal cannot be used")
+            raise error
         return await real(at)
 
     monkeypatch.setattr(journal, "forget_before", failing)
@@ -108,9 +109,9 @@ async def test_a_journal_that_fails_is_tried_again(
     deleting.begin()
     await until(journal, set())
     await deleting.close()
-    assert [record.message for record in caplog.records] == [
-        "old runs could not be deleted, in an hour they are tried again: the journal cannot be used"
-    ] * 2
+    is_ours = isinstance(error, ValueError)
+    message = f"old runs could not be deleted, in an hour they are tried again{'' if is_ours else ': cannot be used'}"
+    assert [(record.message, record.exc_info is not None) for record in caplog.records] == [(message, is_ours)] * 2
 
 
 async def test_runs_are_kept_when_nobody_says_for_how_long(journal: SQLiteJournal) -> None:

@@ -57,4 +57,7 @@ async def test_claims_and_pages_without_a_model(make_settings):
 
 def test_config_names_the_executor():
     config = yaml.safe_load((Path(executors.evaluator.__file__).parent / "config.yml").read_text("utf-8"))
-    assert (config["jtype"], config["py_modules"]) == ("Evaluator", ["schemas.jina_runtime", "executors.evaluator.executor"])
+    assert (config["jtype"], config["py_modules"]) == (
+        "Evaluator",
+        ["schemas.jina_runtime", "telemetry.serving", "executors.evaluator.executor"],
+    )

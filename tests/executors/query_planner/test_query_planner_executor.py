@@ -59,4 +59,7 @@ def test_every_endpoint_is_bound(make_settings):
 @pytest.mark.parametrize("key", ["jtype", "py_modules"])
 def test_config_names_the_executor(key):
     config = yaml.safe_load((Path(executors.query_planner.__file__).parent / "config.yml").read_text("utf-8"))
-    assert config[key] == {"jtype": "QueryPlanner", "py_modules": ["schemas.jina_runtime", "executors.query_planner.executor"]}[key]
+    assert (
+        config[key]
+        == {"jtype": "QueryPlanner", "py_modules": ["schemas.jina_runtime", "telemetry.serving", "executors.query_planner.executor"]}[key]
+    )

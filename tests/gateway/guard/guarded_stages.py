@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from typing import AsyncGenerator  # noqa: UP035  (the only form jina knows)
 
+from docarray import DocList
 from jina import Executor, requests
 
 from schemas.errors import InvalidRequest
 from schemas.events import ResearchEvent
 from schemas.reading import Page, ReadRequest, ReadResponse
-from schemas.research import ResearchAnswer, ResearchRequest, RunQuery, RunReport, RunSummary
+from schemas.research import ResearchAnswer, ResearchRequest, RunList, RunQuery, RunReport, RunSummary
 from schemas.usage import Usage
 
 USAGE = Usage(prompt_tokens=60, completion_tokens=30, provider_tokens=10)
@@ -50,7 +51,17 @@ class GuardedController(Executor):
 
     @requests(on="/resume")
     async def resume(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:
-        yield ResearchEvent(run_id=doc.run_id, sequence=2, type="run_ended", data={"outcome": "finished"})
+        answer = {"run_id": doc.run_id, "usage": USAGE.model_dump(exclude_defaults=True, exclude={"id"})}
+        yield ResearchEvent(run_id=doc.run_id, sequence=2, type="run_ended", data={"outcome": "finished", "answer": answer})
+
+    @requests(on="/runs")
+    async def runs(self, doc: RunQuery, **kwargs) -> RunList:
+        """A run has used 70 tokens before anybody goes on with it."""
+        return RunList(runs=DocList[RunSummary]([RunSummary(run_id=doc.run_id, total_tokens=70)]))
+
+    @requests(on="/forget")
+    async def forget(self, doc: RunQuery, **kwargs) -> RunSummary:
+        return RunSummary(run_id=doc.run_id)
 
     @requests(on="/submit")
     async def submit(self, doc: ResearchRequest, **kwargs) -> RunSummary:

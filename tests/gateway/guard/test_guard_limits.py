@@ -22,9 +22,9 @@ from gateway.guard.admission import Admission
 from gateway.guard.call import CURRENT, Call
 from gateway.guard.limits import CallerLimits
 from gateway.guard.runs import Runs
-from schemas.errors import ClientLeft, Overloaded, QuotaUsed, TooManyRequests, TooManyRuns
+from schemas.errors import ClientLeft, Overloaded, QuotaUsed, TooManyFollowers, TooManyRequests, TooManyRuns
 from schemas.reading import ReadRequest, ReadResponse
-from schemas.research import ResearchAnswer, ResearchRequest
+from schemas.research import ResearchAnswer, ResearchRequest, RunQuery
 from schemas.settings import Settings
 
 
@@ -68,6 +68,35 @@ def test_a_run_is_paid_once(make_settings: Callable[..., Settings]) -> None:
     limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
     assert [limits.spend("a", tokens, "r1") for tokens in (40, 100, 100, 70)] == [40, 60, 0, 0]
     assert limits.spend("a", 10, "r2") == 10
+
+
+def test_a_deleted_run_leaves_nothing_that_is_paid_for(make_settings: Callable[..., Settings]) -> None:
+    limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
+    assert limits.spend("a", 90, "r1") == 90
+    limits.forget("r1")
+    limits.forget("unknown")
+    assert limits.spend("a", 90, "r1") == 90
+
+
+def test_what_was_used_before_is_not_paid(make_settings: Callable[..., Settings]) -> None:
+    limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
+    assert not limits.knows("r1")
+    limits.remember("r1", 40)
+    assert limits.knows("r1")
+    assert [limits.spend("a", tokens, "r1") for tokens in (40, 60)] == [0, 20]
+    assert limits._tokens["a"] == 20
+
+
+def test_followers_at_a_time(make_settings: Callable[..., Settings]) -> None:
+    limits = CallerLimits(make_settings(deepsearch_key_followers=2))
+    with limits.following("a"):
+        with limits.following("a"):
+            with pytest.raises(TooManyFollowers, match="2 runs are followed") as raised:
+                limits.check_followers("a")
+            assert (raised.value.http_status, raised.value.retry_after) == (429, 10)
+            limits.check_followers("b")
+        limits.check_followers("a")
+    assert not limits._followers
 
 
 @settings(max_examples=50, deadline=None)
@@ -302,6 +331,67 @@ async def test_tokens_are_counted_whoever_carries_them(start: Any, until: Any) -
         assert 1 <= int(refused.headers["retry-after"]) <= 86_400
         assert (await http.get("/v1/research/r4")).status_code == 200  # what spends nothing is not refused
         assert (await http.post("/research", json=ask("q"), headers={"x-api-key": "k2"})).status_code == 200
+
+
+@pytest.mark.flow
+async def test_only_what_a_run_uses_from_here_on_is_counted(start: Any, until: Any) -> None:
+    flow = start(DEEPSEARCH_KEY_DAILY_TOKENS="1000", CASE="going on")
+
+    def tokens() -> float:
+        return flow.measured("deepsearch_tokens_total")
+
+    async with httpx.AsyncClient(base_url=flow.http, timeout=30) as http:
+        await http.get("/resume", params={"run_id": "begun-elsewhere"})  # it had used 70 of its 100 tokens
+        assert tokens() == 30
+        await http.get("/resume", params={"run_id": "begun-elsewhere"})
+        assert tokens() == 30
+        await http.post("/research", json=ask("q", "r1"))
+        await http.post("/research", json=ask("q", "r1"))
+        assert tokens() == 130  # the same run, seen again
+        assert (await http.delete("/v1/research/r1/record")).status_code == 204
+        await http.post("/research", json=ask("q", "r1"))
+        assert tokens() == 230  # another run
+
+
+@pytest.mark.flow
+async def test_followers_are_bounded_whatever_the_protocol(start: Any, until: Any) -> None:
+    flow = start(DEEPSEARCH_API_KEYS="k1,k2", DEEPSEARCH_KEY_FOLLOWERS="2", DEEPSEARCH_STAGE_CONCURRENCY="3", DEEPSEARCH_STAGE_WAITING="0")
+    key, message = {"x-api-key": "k1"}, "2 runs are followed (DEEPSEARCH_KEY_FOLLOWERS)."
+    request = SingleDocumentRequestProto()
+    request.header.exec_endpoint = "/events"
+    request.document.CopyFrom(RunQuery(run_id="followed").to_protobuf())
+    async with (
+        httpx.AsyncClient(base_url=flow.http, timeout=30, headers=key) as http,
+        grpc.aio.insecure_channel(f"127.0.0.1:{flow.grpc}") as channel,
+    ):
+        asked = {"question": "hold followed", "run_id": "followed"}
+        assert (await http.post("/v1/research", json=asked)).status_code == 202  # the gateway follows it too, for itself
+        follow = channel.unary_stream("/jina.JinaSingleDocumentRequestRPC/stream_doc", SingleDocumentRequestProto.SerializeToString)
+        metadata = (("authorization", "Bearer k1"),)
+        by_grpc = follow(request, metadata=metadata)
+        reading = asyncio.create_task(by_grpc.read())
+        by_http = asyncio.create_task(http.get("/v1/research/followed/events"))
+        await until(lambda: flow.notes.count("held followed") == 3)
+        for path in ("/v1/research/followed/events", "/events?run_id=followed"):
+            refused = await http.get(path)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_followers")
+            assert (refused.json()["error"]["message"], refused.headers["retry-after"]) == (message, "10")
+        with pytest.raises(grpc.aio.AioRpcError, match="2 runs are followed") as raised:
+            await follow(request, metadata=metadata).read()
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        # Every place for watching is taken at the controller; that is no reason to refuse a run.
+        other = {"x-api-key": "k2"}
+        full = await http.get("/events", params={"run_id": "followed"}, headers=other)
+        assert (full.status_code, full.json()["error"]["code"]) == (503, "overloaded")
+        run = await http.get("/research/stream", params={"question": "q", "run_id": "r"}, headers=other)
+        assert run.status_code == 200 and "finished" in run.text
+        by_grpc.cancel()
+        await until(lambda: flow.notes.count("cut followed") == 1)
+        again = asyncio.create_task(http.get("/events", params={"run_id": "followed"}))
+        await until(lambda: flow.notes.count("held followed") == 4)
+        flow.let_end("followed")
+        assert [response.status_code for response in await asyncio.gather(by_http, again)] == [200, 200]
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 @pytest.mark.flow

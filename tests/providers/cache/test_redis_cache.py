@@ -150,7 +150,16 @@ async def test_a_wrong_password_is_told_and_not_shown(redis_url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://", "redis://:pass/word@host:1", "redis://user:s3cret@host:port/0", "redis://:s3cret@[::1", "redis://h?db=x&password=s3cret"],
+    [
+        "redis://",
+        "redis://:pass/word@host:1",
+        "redis://user:s3cret@host:port/0",
+        "redis://:s3cret@[::1",
+        "redis://h?db=x&password=s3cret",
+        "redis://:/s3cret@host:6379/0",
+        "redis://user:12/s3cret@host",
+        "redis://user:12#s3cret@host",
+    ],
 )
 def test_a_url_that_cannot_be_read_is_told_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="DEEPSEARCH_CACHE_URL cannot be read: write redis://") as raised:

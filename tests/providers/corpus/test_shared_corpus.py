@@ -329,7 +329,8 @@ async def test_a_server_that_dies_and_comes_back(folder: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://h/d", "postgresql://u:pa/ss@h:1/d", "postgresql://u:s3cret@h:port/d", "postgresql://u:s3cret@[::1/d", "nonsense", "postgresql://u:s3cret@h/d?sslmode=maybe"],
+    ["mysql://h/d", "postgresql://u:pa/ss@h:1/d", "postgresql://u:s3cret@h:port/d", "postgresql://u:s3cret@[::1/d", "nonsense", "postgresql://u:s3cret@h/d?sslmode=maybe",
+     "postgresql://u:12/s3cret@h/d", "postgresql://u:12#s3cret@h/d"],
 )  # fmt: skip
 async def test_a_url_that_cannot_be_read_is_told_and_not_shown(opened: Open, url: str) -> None:
     with pytest.raises(ConfigurationError, match="DEEPSEARCH_CORPUS_URL must look like postgresql://USER:PASSWORD@HOST") as raised:
@@ -348,6 +349,9 @@ async def test_what_is_wrong_with_the_database_is_told(
     with pytest.raises(CorpusError, match="correct the user and password in DEEPSEARCH_CORPUS_URL") as raised:
         await opened(None, None, postgres_url.replace(QUOTED_PASSWORD, "wr0ng")).search("x", 1)
     assert "wr0ng" not in str(raised.value)
+    with pytest.raises(CorpusError, match="correct the user and password in DEEPSEARCH_CORPUS_URL") as raised:
+        await opened(None, None, f"postgresql://al1ce:x@{postgres_url.rpartition('@')[2]}").search("x", 1)
+    assert "al1ce" not in str(raised.value)
     with pytest.raises(CorpusError, match="create that database, or correct DEEPSEARCH_CORPUS_URL"):
         await opened(None, None, postgres_url.rpartition("/")[0] + "/elsewhere").search("x", 1)
     with pytest.raises(UpstreamError, match="check DEEPSEARCH_CORPUS_URL, and that the server runs"):

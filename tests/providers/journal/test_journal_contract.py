@@ -173,7 +173,7 @@ async def test_an_owner_that_gives_its_run_up_can_be_followed_by_another(storage
     await owner.create(line(), started(), {})
     await owner.update(line(state=state), "")
     assert (await owner.summary("a")).state == state
-    await other.claim("a")
+    assert await other.claim("a") is False
     assert (await owner.summary("a")).state == "running"
     with pytest.raises(RunLost):
         await owner.append("a", resumed(2), line(steps=5))
@@ -198,8 +198,8 @@ async def test_of_many_who_claim_a_run_at_once_one_does(storage: Storage) -> Non
         await journals[0].create(line(run_id), started(), {})
         await journals[0].update(line(run_id, state="interrupted"))
         claims = await asyncio.gather(*(one.claim(run_id) for one in journals for _ in range(2)), return_exceptions=True)
-        assert [claim for claim in claims if claim is None] == [None]
-        assert all(claim is None or isinstance(claim, RunUnderWay) for claim in claims)
+        assert [claim for claim in claims if claim is False] == [False]
+        assert all(claim is False or isinstance(claim, RunUnderWay) for claim in claims)
         appended = await asyncio.gather(*(one.append(run_id, resumed(2)) for one in journals), return_exceptions=True)
         assert [one for one in appended if one is None] == [None]
         assert all(one is None or isinstance(one, RunLost) for one in appended)
@@ -210,7 +210,7 @@ async def test_a_lease_that_is_not_renewed_runs_out(storage: Storage) -> None:
     owner, other = storage.open(lease_seconds=0.3), storage.open()
     await owner.create(line(), started(), {})
     await until(other, "a", "interrupted")
-    await other.claim("a")
+    assert await other.claim("a") is True, "it was never given up"
     assert await owner.renew(["a"]) == (frozenset("a"), frozenset())
     with pytest.raises(RunLost):
         await owner.append("a", resumed(2))
@@ -356,7 +356,7 @@ async def test_a_run_that_came_from_elsewhere(storage: Storage, state: str) -> N
     assert await other.events("a") == [started(), resumed(2)] and await other.attachments("a") == files
     assert [one async for one in other.pages("a")] == [pages[1], pages[0]]
     assert [run.run_id for run in await other.unfinished(5)] == (["a"] if kept == "interrupted" else [])
-    await other.claim("a")
+    assert await other.claim("a") is False
     await other.append("a", resumed(3))
     with pytest.raises(RunLost):
         await journal.append("a", resumed(4))

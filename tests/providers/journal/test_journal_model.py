@@ -135,7 +135,7 @@ class Machine(RuleBasedStateMachine):
         elif kept.state == "running":
             self.fails(self.journals[owner].claim(run_id), RunUnderWay)
         else:
-            self.do(self.journals[owner].claim(run_id))
+            assert self.do(self.journals[owner].claim(run_id)) is (kept.summary.state == "running")
             kept.owner, kept.cancel_asked, kept.has_lease = owner, False, True
             kept.summary = kept.summary.model_copy(update={"state": "running"})
 
@@ -149,7 +149,7 @@ class Machine(RuleBasedStateMachine):
             return await asyncio.gather(*(journal.claim(run_id) for journal in self.journals), return_exceptions=True)
 
         claims = self.do(both())
-        (kept.owner,) = (number for number, claim in enumerate(claims) if claim is None)
+        (kept.owner,) = (number for number, claim in enumerate(claims) if isinstance(claim, bool))
         kept.cancel_asked, kept.has_lease = False, True
         kept.summary = kept.summary.model_copy(update={"state": "running"})
 

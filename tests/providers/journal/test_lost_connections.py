@@ -265,12 +265,58 @@ async def test_a_wrong_password_is_told_at_once(server: Storage) -> None:
     await journal.close()
 
 
+async def test_parts_of_a_run_that_redis_was_not_given_whole_expire(redis_url: str) -> None:
+    """A process may die at any point of writing a run, and what it sent may arrive after all was sent again."""
+    storage = Storage("redis", redis_url)
+    journal = storage.open(lease_seconds=60.0)
+
+    class Broken(list[Any]):
+        def __iter__(self) -> Any:
+            yield page("a")
+            raise RuntimeError("cut short")
+
+    files = {"attachment:1/x": attachment()}
+    with pytest.raises(RuntimeError, match="cut short"):
+        await journal.restore(line(), "", [started()], Broken([1]), files)
+    async with connected(redis_url) as client:
+        staged = [key async for key in client.scan_iter("deepsearch:journal:*:a:*")]
+        assert len(staged) == 3 and all([0 < await client.ttl(key) <= 3_600 for key in staged])
+        register, attempts = journal._run, 0
+
+        async def losing_its_answer(name: str, *values: Any) -> Any:
+            nonlocal attempts
+            attempts += 1
+            made = await register(name, *values)
+            if attempts == 1:
+                raise ConnectionResetError("the answer is lost")
+            return made
+
+        journal._run = losing_its_answer
+        await journal.restore(line(), "", [started()], [page("a"), page("b")], files)
+        assert attempts == 2 and [one.page_id async for one in journal.pages("a")] == ["a", "b"]
+        assert {key async for key in client.scan_iter("deepsearch:journal:*:a:*")} == set(staged), "the second is not needed"
+        assert await client.ttl("deepsearch:journal:events:a") == -1
+    await storage.close()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_no_message_names_the_user(kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(f"{kind}_url")
+    journal = Storage(kind, f"{url.partition('://')[0]}://al1ce:x@{url.rpartition('@')[2]}").open(lease_seconds=600.0)
+    with pytest.raises(JournalError, match="DEEPSEARCH_STATE_URL") as told:
+        await asyncio.wait_for(journal.runs(1), _WAIT_SECONDS)
+    assert "al1ce" not in str(told.value)
+    await journal.close()
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "mysql://user:secret@host/db", "runs.db", "sqlite://", "sqlite:///", "postgresql", "redis:", "postgresql:/x",
         "postgresql://user:sec/ret@host/db", "redis://:sec/ret@host:1/0", "postgresql://user:secret@host:99999999/db",
         "redis://:secret@host:x/0", "redis://:secret@host/0?nonsense=secret", "postgresql://user:secret@[half/db",
+        "postgresql://user:12/secret@host/db", "redis://:/secret@host:6379/0", "postgresql://user:12?secret@host/db",
+        "postgresql://user:12#secret@host/db", "postgresql://user:pass@12/secret@host/db", "redis://:1#secret@host:6379/0",
     ],
 )  # fmt: skip
 async def test_a_url_that_cannot_be_used(url: str, caplog: pytest.LogCaptureFixture) -> None:

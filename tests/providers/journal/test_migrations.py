@@ -9,11 +9,12 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncpg
 import pytest
-from journal_storage import Storage, connected, line, page, resumed, started
+from journal_storage import Storage, attachment, connected, line, page, resumed, started
 
 from providers.journal.migrations import migrations
 from providers.journal.postgres import PostgresJournal
@@ -96,6 +97,43 @@ async def test_a_sqlite_journal_of_a_later_release_is_left_alone(tmp_path: Path)
         Storage("sqlite", str(path)).open()
     assert connection.execute("PRAGMA user_version").fetchone() == (99,)
     connection.close()
+
+
+async def test_old_runs_in_a_sqlite_file_are_forgotten_one_after_the_other(tmp_path: Path) -> None:
+    """Whoever writes meanwhile waits for one of them, not for all."""
+    storage = Storage("sqlite", str(tmp_path / "runs.db"))
+    journal, other = storage.open(), storage.open()
+    for number in range(12):
+        await journal.create(line(str(number)), started(), {"attachment:1/x": attachment("Zm9v" * 10_000)})
+        await journal.update(line(str(number), state="finished"))
+    await journal.create(line("taken up"), started(), {})
+    await journal.update(line("taken up", state="interrupted"))
+    forgetting = asyncio.create_task(journal.forget_before(time.time() + 1_000))
+    left = 13
+    while left == 13:
+        await asyncio.sleep(0)
+        left = len(await other.runs(50))
+    assert left > 1 and await other.claim("taken up") is False
+    assert await forgetting == 12
+    assert [run.run_id for run in await other.runs(50)] == ["taken up"]
+    await storage.close()
+
+
+async def test_others_have_the_sqlite_file_while_its_room_is_given_back(tmp_path: Path) -> None:
+    """Its room is given back in pieces: nobody waits for all of it."""
+    storage = Storage("sqlite", str(tmp_path / "runs.db"))
+    journal, other = storage.open(), storage.open()
+    await journal.create(line("kept"), started(), {})
+    await journal.create(line("a"), started(), {"attachment:1/x": attachment("Zm9v" * 2_000_000)})
+    await journal.update(line("a", state="finished"))
+    sizes: set[int] = set()
+    forgetting = asyncio.create_task(journal.forget("a"))
+    while not forgetting.done():
+        await asyncio.sleep(0)
+        sizes.add(journal._connection.execute("PRAGMA page_count").fetchone()[0])
+        await other.save_page("kept", page(f"p{len(sizes)}"))
+    assert len(sizes) >= 3
+    await storage.close()
 
 
 async def test_what_is_deleted_leaves_the_sqlite_file(tmp_path: Path) -> None:
