@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from deepsearch.deploying.services import CLOSING_SECONDS, services_of
+from deepsearch.deploying.templates import templates
 from deepsearch.serve import _flow_file as find_flow
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
@@ -34,7 +33,7 @@ def compose_file(flow_file: Path) -> str:
     Raises `ConfigurationError` when the file is no Flow of local Executors that have a port each.
     """
     services = services_of(flow_file)
-    template = _templates().get_template("docker-compose.yml.j2")
+    template = templates(Path(__file__).parent).get_template("docker-compose.yml.j2")
     return template.render(
         stages=services.stages,
         settings=services.settings,
@@ -44,16 +43,3 @@ def compose_file(flow_file: Path) -> str:
         http_port=services.http_port,
         stop_seconds=round(Settings.model_construct().drain_seconds) + CLOSING_SECONDS,
     )
-
-
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  (YAML; nothing in it comes from outside)
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quoted"] = lambda text: "'" + text.replace("'", "''") + "'"
-    return environment

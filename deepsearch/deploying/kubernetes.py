@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from deepsearch.deploying.services import CLOSING_SECONDS, Services, services_of
+from deepsearch.deploying.templates import templates
 from deepsearch.serve import _flow_file as find_flow
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
@@ -130,7 +129,7 @@ def kubernetes_files(flow_file: Path) -> dict[str, str]:
     Raises `ConfigurationError` when the file is no Flow of local Executors that have a port each.
     """
     workloads = _workloads(services_of(flow_file))
-    environment = _templates()
+    environment = templates(Path(__file__).parent / "kubernetes_templates")
     environment.globals.update(
         leaving_seconds=LEAVING_SECONDS,
         drain_seconds=round(Settings.model_construct().drain_seconds),
@@ -180,16 +179,3 @@ def _workloads(services: Services) -> list[Workload]:
             for stage in services.stages
         ),
     ]
-
-
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "kubernetes_templates"),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  (YAML; nothing in it comes from outside)
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quoted"] = lambda text: "'" + text.replace("'", "''") + "'"
-    return environment

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.flow_process import ROOT, free_port_settings, processes_of
+from tests.gateway.flow_process import kill, processes_of, scripted_settings, start_flow
 from tests.scripted.five_steps import add_session, reply
 from tests.scripted.llm import schema_name
 from tests.scripted.replies import Delay, Json, Reply
@@ -41,26 +40,13 @@ def answer(request: Any) -> Reply:
 
 @contextmanager
 def served(home: Path, upstream: ScriptedServer) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    settings = free_port_settings() | {
-        "PATH": os.environ["PATH"], "HOME": str(home), "DEEPSEARCH_HOME": str(home), "DRAIN_SECONDS": "3",
-        "OPENAI_BASE_URL": upstream.llm_url, "OPENAI_API_KEY": "sk", "LLM_MODEL": "scripted", "USE_DUCKDUCKGO": "false",
-        "JINA_API_KEY": "key", "JINA_API_URL": upstream.llm_url,
-        "JINA_SEARCH_URL": upstream.search_url, "JINA_READER_URL": upstream.reader_url,
-        "READER_CONCURRENCY": str(AT_ONCE), "DEEPSEARCH_STAGE_WAITING": str(WAITING), "READER_TIMEOUT_SECONDS": "600",
-    }  # fmt: skip
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-            env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("DeepSearch is ready"), (home / "log").read_text()
-            yield process, f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}"
-        finally:
-            for number in processes_of(process.pid):
-                os.kill(number, signal.SIGKILL)
-            process.communicate()
+    more = {"READER_CONCURRENCY": str(AT_ONCE), "DEEPSEARCH_STAGE_WAITING": str(WAITING), "READER_TIMEOUT_SECONDS": "600"}
+    settings = scripted_settings(upstream, home, DRAIN_SECONDS="3", **more)
+    process = start_flow(settings, home / "log")
+    try:
+        yield process, f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}"
+    finally:
+        kill(process)
 
 
 async def test_reads_that_hang_disturb_nobody_who_does_not_read(tmp_path: Path) -> None:

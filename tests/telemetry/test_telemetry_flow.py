@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +16,7 @@ from jina import Client
 
 from schemas.events import ResearchEvent
 from schemas.research import ResearchRequest, RunQuery
-from tests.gateway.flow_process import STAGE_PORTS, free_port_settings, processes_of
+from tests.gateway.flow_process import STAGE_PORTS, flow_of, scripted_settings
 from tests.scripted.five_steps import add_session, reply
 from tests.scripted.replies import Delay
 from tests.scripted.server import ScriptedServer
@@ -97,43 +93,20 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     (home / "cache.db").mkdir()  # a cache that cannot be opened: every stage that has one complains, once, in the middle of a run
     with Collector() as collector, ScriptedServer() as upstream:
         add_session(upstream)
-        settings = free_port_settings() | {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "DEEPSEARCH_HOME": str(home),
-            "DRAIN_SECONDS": "5",
-            "OPENAI_BASE_URL": upstream.llm_url,
-            "OPENAI_API_KEY": "sk-very-secret",
-            "LLM_MODEL": "scripted",
-            "LLM_PRICE_INPUT": "2",
-            "LLM_PRICE_OUTPUT": "8",
-            "JINA_API_KEY": "jina-very-secret",
-            "JINA_API_URL": upstream.llm_url,
-            "USE_DUCKDUCKGO": "false",
-            "JINA_SEARCH_URL": upstream.search_url,
-            "JINA_READER_URL": upstream.reader_url,
-            "DEEPSEARCH_CACHE": "read-write",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-            "DEEPSEARCH_STAGE_METRICS": "true",
-            "DEEPSEARCH_LOG_FORMAT": "json",
-        }
+        settings = scripted_settings(
+            upstream,
+            home,
+            LLM_PRICE_INPUT="2",
+            LLM_PRICE_OUTPUT="8",
+            DEEPSEARCH_CACHE="read-write",
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+            OTEL_BSP_SCHEDULE_DELAY="100",
+            DEEPSEARCH_STAGE_METRICS="true",
+            DEEPSEARCH_LOG_FORMAT="json",
+        )
         log = home / "log"
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "deepsearch", "serve", "--flow", str(ROOT / "flow.yml")],
-                env=settings, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
-            )  # fmt: skip
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline().startswith("DeepSearch is ready"), log.read_text()
-                yield Told(settings, upstream, collector, log)
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(60) == 0
-            finally:
-                for number in processes_of(process.pid):
-                    os.kill(number, signal.SIGKILL)
-                process.communicate()
+        with flow_of(settings, log):
+            yield Told(settings, upstream, collector, log)
     sent = b"".join(collector.bytes)
     for secret in ("very-secret", "scale the page", "Page readers", "replicas", "You are", "/readers"):
         assert secret.encode() not in sent, secret
