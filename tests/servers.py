@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,8 @@ QUOTED_PASSWORD = "a%3Ase%2Fcret%40word"
 
 _START_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
+_PARENT = ThreadPoolExecutor(1, thread_name_prefix="parent-of-servers")
+"""The kernel takes the thread that starts a process for its parent: this one lives as long as the test run does, whoever calls `start`."""
 
 
 def _inside(package: str, path: str) -> Path:
@@ -75,12 +78,7 @@ class Server:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             port = self.port or _free_port()
-            with (self.folder / "log").open("ab") as log:
-                self._process = subprocess.Popen(
-                    self._command(port), stdout=log, stderr=log, start_new_session=True,
-                    preexec_fn=_die_with_the_test,  # noqa: PLW1509 - it runs nothing that another thread may hold
-                    **self._as_user(),
-                )  # fmt: skip
+            self._process = _PARENT.submit(self._begin, port).result()
             while self._process.poll() is None and time.monotonic() < deadline:
                 if self._answers(port):
                     self.port = port
@@ -90,6 +88,14 @@ class Server:
             self.kill()
             time.sleep(0.1)
         raise RuntimeError((self.folder / "log").read_text("utf-8", "replace")[-2_000:])
+
+    def _begin(self, port: int) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                self._command(port), stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_die_with_the_test,  # noqa: PLW1509 - it runs nothing that another thread may hold
+                **self._as_user(),
+            )  # fmt: skip
 
     def stop(self) -> None:
         """End it in order, connections cut."""
