@@ -6,6 +6,7 @@ No label has a value that a client chooses: routes are templates, and neither ke
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import FastAPI, Response
@@ -30,6 +31,7 @@ RUNS = Gauge("deepsearch_runs_under_way", "Runs that have a place, jobs included
 WAITING = Gauge("deepsearch_runs_waiting", "Runs that wait for a place.", registry=REGISTRY)
 RUN_SECONDS = Histogram("deepsearch_run_seconds", "Time that a run had its place.", buckets=_SECONDS, registry=REGISTRY)
 REFUSED = Counter("deepsearch_refused", "Requests and runs that were refused, by the error's code.", ["reason"], registry=REGISTRY)
+TASKS = Gauge("deepsearch_tasks", "Tasks of the event loop.", registry=REGISTRY)
 TOKENS = Counter("deepsearch_tokens", "Tokens that runs and stages have used, as far as the gateway saw it.", registry=REGISTRY)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
@@ -73,4 +75,5 @@ def install(app: FastAPI) -> None:
 
     @app.get("/metrics", tags=["Health"], summary="Metrics for Prometheus", response_class=Response)
     async def metrics() -> Response:
+        TASKS.set(len(asyncio.all_tasks()))
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -36,6 +36,8 @@ from telemetry.upstream import UPSTREAMS
 
 _LONGEST_PAUSE_SECONDS = 3_600.0
 _LONGEST_BACKOFF_SECONDS = 8.0
+_TRIED_SECONDS = 1.0
+"""After so long it may be known whether an upstream that is being tried again is well."""
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LARGEST_NUMBER = 1e9
 
@@ -110,7 +112,7 @@ class Limited(Refusal):
 
 
 class NotAsked(Failure):
-    """No request was sent, to spare the upstream."""
+    """No request was sent, to spare the upstream; `retry_after` is when one may be, where that is known."""
 
 
 def retry_after_seconds(header: str) -> float | None:
@@ -318,7 +320,8 @@ class Upstream:
         self._failing.check()
         now = time.monotonic()
         if self._paused_until > max(now, deadline):
-            raise NotAsked(f"is not asked for {_seconds(self._paused_until - now)}: it asked for that pause")
+            left = self._paused_until - now
+            raise NotAsked(f"is not asked for {_seconds(left)}: it asked for that pause", left)
 
     @contextmanager
     def _wait(self, deadline: float) -> Iterator[asyncio.Task[Any]]:
@@ -394,7 +397,7 @@ class _Circuit:
         """Raise `NotAsked` while it is open."""
         if (left := self._left()) and left > 0:
             after = "" if self._threshold == 1 else f", after {self._threshold} failures in a row"
-            raise NotAsked(f"is not asked for {_seconds(left)}{after}: it {self._cause}")
+            raise NotAsked(f"is not asked for {_seconds(left)}{after}: it {self._cause}", left)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -404,7 +407,7 @@ class _Circuit:
             yield
             return
         if self._trying:
-            raise NotAsked(f"is just being tried again: it {self._cause}")
+            raise NotAsked(f"is just being tried again: it {self._cause}", _TRIED_SECONDS)
         self._trying = True
         try:
             yield

@@ -19,9 +19,11 @@ from typing import Any
 
 import jina
 import jina.serve.helper
+from jina.proto.serializer import DataRequestProto, SingleDocumentRequestProto
 from jina.serve.runtimes.servers import BaseServer
 from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
+from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 import schemas.wire  # noqa: F401  (faster documents in every process)
 from schemas.bulkhead import Bulkhead
@@ -150,6 +152,23 @@ def _grpc_options() -> list[tuple[str, Any]]:
 
 
 jina.serve.helper.get_default_grpc_options = _grpc_options
+
+
+# jina counts the bytes of all messages in two variables of the environment, which nothing reads. The C library never frees a value
+# that a variable had, so every process grows with every message, by 0.08 kB each: a controller by 5 kB a run.
+def _bytes_of(message: Any) -> bytes:
+    found: bytes = message.proto.SerializePartialToString() if message.is_decompressed else message.buffer
+    return found
+
+
+def _single_document(data: bytes) -> SingleDocumentRequest:
+    return SingleDocumentRequest(data or None)
+
+
+for _serializer, _parse in ((DataRequestProto, DataRequest), (SingleDocumentRequestProto, _single_document)):
+    require(_serializer, "SerializeToString", "FromString")
+    _serializer.SerializeToString = staticmethod(_bytes_of)
+    _serializer.FromString = staticmethod(_parse)
 
 
 _make_record = logging.getLogRecordFactory()

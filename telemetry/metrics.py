@@ -131,6 +131,7 @@ JOURNAL_SECONDS = Metric(
     "histogram", "deepsearch_journal_seconds", "Operations of the journal.", ("operation", "outcome"), _QUICK, "controller"
 )
 
+TASKS = Metric("gauge", "deepsearch_tasks", "Tasks of the event loop.")
 CALLS_IN_FLIGHT = Metric("gauge", "deepsearch_calls_in_flight", "Calls that this process works on.", ("stage", "endpoint"))
 CALLS = Metric("counter", "deepsearch_calls", "Calls that this process took.", ("stage", "endpoint"))
 UPSTREAM_SECONDS = Metric(

@@ -6,6 +6,7 @@ every setting of telemetry unset it changes nothing: no interceptor is added and
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -122,6 +123,8 @@ async def _set_up(self: Any) -> None:
         executor = handler._executor
         stage = executor.metas.name
         if settings.deepsearch_stage_metrics:
+            loop = asyncio.get_running_loop()
+            metrics.TASKS.read(lambda: {(): len(asyncio.all_tasks(loop))})
             self.stage_metrics = metrics.Served(stage, self.host, self.port + metrics.PORT_OFFSET)
         if settings.deepsearch_stage_metrics or settings.otel_exporter_otlp_endpoint or settings.deepsearch_log_format == "json":
             replica = f"{socket.gethostname()}:{self.port}"

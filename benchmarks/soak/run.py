@@ -11,17 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.processes import processes, started
 from benchmarks.session.run import environment
 from benchmarks.soak.load import Load
-from benchmarks.soak.sampling import Sample, listeners, sample, slope
+from benchmarks.soak.sampling import Sample, listeners, sample, slope, tasks
+from telemetry.metrics import PORT_OFFSET
 
 FLAT_MEGABYTES_PER_HOUR = 10.0
 """A slope below this is taken for flat, and so is one that is within two standard errors of nothing."""
 _LEAKED = 4
-"""Files, sockets or threads more, at rest after the load than at rest after the warm-up, that are taken for a leak."""
+"""Files, sockets, threads or tasks more, at rest after the load than at rest after the warm-up, that are taken for a leak."""
 _QUIET_SECONDS = 20.0
 """After so long without load connections that are kept for the next call are closed, and the process is at rest."""
 
@@ -29,8 +31,9 @@ _QUIET_SECONDS = 20.0
 class Watch:
     """Samples of every process of a Flow."""
 
-    def __init__(self, root: int, names: Mapping[int, str], home: Path) -> None:
-        self._root, self._names, self._home = root, names, home
+    def __init__(self, root: int, names: Mapping[int, str], metrics: Mapping[str, str], home: Path) -> None:
+        """`names` of processes by their ids, `metrics` the URLs of those that have any by name."""
+        self._root, self._names, self._metrics, self._home = root, names, metrics, home
         self._begun = time.monotonic()
         self.samples: dict[str, list[Sample]] = {}
         self.stored: list[tuple[float, float]] = []
@@ -39,6 +42,11 @@ class Watch:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._begun
+
+    def rest(self) -> dict[str, Sample]:
+        """A sample of each, with its tasks: of processes that have nothing to do."""
+        found = self.take()
+        return {name: replace(one, tasks=tasks(self._metrics[name])) if name in self._metrics else one for name, one in found.items()}
 
     def take(self) -> dict[str, Sample]:
         """A sample of each; of processes that a process has for its work, such as readers of untrusted pages, the sum."""
@@ -52,7 +60,7 @@ class Watch:
                 continue  # it has ended
             before = found.get(name)
             if before is not None:
-                both = (before.pss + one.pss, before.rss + one.rss, before.files + one.files, before.sockets + one.sockets)
+                both = (before.pss + one.pss, before.own + one.own, before.files + one.files, before.sockets + one.sockets)
                 one = Sample(now, *both, before.threads + one.threads)
             found[name] = one
         for name, one in found.items():
@@ -61,20 +69,20 @@ class Watch:
         return found
 
 
-def named(root: int, settings: Mapping[str, str]) -> dict[int, str]:
-    """The processes of a Flow by what they are."""
-    ports = {int(value): name for name, value in settings.items() if name.startswith("DEEPSEARCH_") and name.endswith("_PORT")}
-    names = {ports[port]: port for port in ports}
-    readers = [int(port) for port in settings["DEEPSEARCH_PAGE_READER_PORTS"].split(",")]
-    found = {root: "serve"}
+def named(root: int, settings: Mapping[str, str]) -> tuple[dict[int, str], dict[str, str]]:
+    """The processes of a Flow by what they are, and where each has its metrics."""
+    by_name = {
+        name.removeprefix("DEEPSEARCH_").removesuffix("_PORT").lower(): settings[name] for name in settings if name.endswith("_PORT")
+    }
+    doors = {int(by_name.pop("http")), int(by_name.pop("grpc"))}
+    readers = settings["DEEPSEARCH_PAGE_READER_PORTS"].split(",")
+    stages = {int(port): name for name, port in by_name.items()} | {
+        int(port): f"page_reader_{n}" for n, port in enumerate(readers, start=1)
+    }
     of = listeners(processes(root))
-    for setting, port in names.items():
-        if port in of:
-            name = setting.removeprefix("DEEPSEARCH_").removesuffix("_PORT").lower()
-            found[of[port]] = "gateway" if name in ("http", "grpc") else name
-    for number, port in enumerate(readers, start=1):
-        found[of[port]] = f"page_reader_{number}"
-    return found
+    found = {root: "serve"} | {of[port]: "gateway" for port in doors} | {of[port]: name for port, name in stages.items()}
+    metrics = {name: f"http://127.0.0.1:{port + PORT_OFFSET}/metrics" for port, name in stages.items()}
+    return found, metrics | {"gateway": f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}/metrics"}
 
 
 async def soak(load: Load, watch: Watch, minutes: float, clients: int, rate: float) -> tuple[float, dict[str, dict[str, Sample]]]:
@@ -95,31 +103,33 @@ async def soak(load: Load, watch: Watch, minutes: float, clients: int, rate: flo
     at_rest = {}
     await loaded(warm_up, interval)
     await asyncio.sleep(_QUIET_SECONDS)
-    at_rest["before"] = watch.take()
+    at_rest["before"] = watch.rest()
     warm = watch.seconds
     await loaded(minutes * 60 - warm_up, interval)
     await asyncio.sleep(_QUIET_SECONDS)
-    at_rest["after"] = watch.take()
+    at_rest["after"] = watch.rest()
     return warm, at_rest
 
 
 def report(watch: Watch, load: Load, warm: float, at_rest: dict[str, dict[str, Sample]]) -> bool:
     """Print the table; whether nothing grew."""
-    print(f"{'process':16}{'PSS MB':>8}{'most':>7}{'MB/hour':>10}{'± error':>9}{'files':>11}{'sockets':>11}{'threads':>11}  verdict")
+    held = ("files", "sockets", "threads", "tasks")
+    heads = "".join(f"{what:>11}" for what in held)
+    print(f"{'process':16}{'PSS MB':>8}{'most':>7}{'MB/hour':>10}{'± error':>9}{heads}  verdict")
     flat = True
     for name, samples in sorted(watch.samples.items()):
-        points = [(one.seconds, one.pss) for one in samples if one.seconds > warm]
+        points = [(one.seconds, one.own) for one in samples if one.seconds > warm]
         rise, error = slope(points)
         before, after = at_rest["before"].get(name), at_rest["after"].get(name)
         complaints = []
         if rise > FLAT_MEGABYTES_PER_HOUR and rise > 2 * error:
             complaints.append("grows")
         pairs = []
-        for held in ("files", "sockets", "threads"):
-            counts = [getattr(one, held) if one else 0 for one in (before, after)]
+        for what in held:
+            counts = [getattr(one, what) if one else 0 for one in (before, after)]
             pairs.append("{} → {}".format(*counts))
             if before and counts[1] > counts[0] + _LEAKED:
-                complaints.append(f"leaks {held}")
+                complaints.append(f"leaks {what}")
         flat &= not complaints
         last, most = samples[-1].pss, max(one.pss for one in samples)
         held_text = "".join(f"{pair:>11}" for pair in pairs)
@@ -147,10 +157,10 @@ def main() -> None:
         upstream = [sys.executable, "-m", "benchmarks.soak.upstream", str(options.failures)]
         with started(upstream, dict(os.environ), r"^\d+$") as (_, port, _):
             settings, _ = environment(home, int(port))
-            settings |= {"DEEPSEARCH_STAGE_METRICS": "false", "DEEPSEARCH_KEY_RUNS": "1000"}
+            settings |= {"DEEPSEARCH_STAGE_METRICS": "true", "DEEPSEARCH_KEY_RUNS": "1000"}
             serve = [sys.executable, "-m", "deepsearch", "serve"]
             with started(serve, settings, "is ready") as (flow, _, _):
-                watch = Watch(flow.pid, named(flow.pid, settings), Path(home))
+                watch = Watch(flow.pid, *named(flow.pid, settings), Path(home))
                 http, grpc = (settings[f"DEEPSEARCH_{name}_PORT"] for name in ("HTTP", "GRPC"))
                 load = Load(f"http://127.0.0.1:{http}", f"grpc://127.0.0.1:{grpc}", random.Random(1), options.subjects)
                 warm, at_rest = asyncio.run(soak(load, watch, options.minutes, options.clients, options.rate))

@@ -19,7 +19,7 @@ from providers.journal.base import Journal
 from providers.reader.pages import normalise_url, page_id
 from schemas import events as ev
 from schemas.answering import FinalizeChunk, FinalizeRequest
-from schemas.errors import DeepSearchError, JournalError, StageUnavailable
+from schemas.errors import DeepSearchError, JournalError, ModelUnavailable, StageUnavailable
 from schemas.events import Effect, JournalEvent
 from schemas.planning import CodeResult, DescribeRequest
 from schemas.reading import Page, ReadRequest, ReadResponse
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _BACK_SECONDS = 15.0
 """Longest wait for a stage that has died to be started again; less when the call has less time."""
+_MODEL_BACK_SECONDS = 60.0
+"""Longest wait for a model that is left alone: its circuit is open for 30 s, then one call tries it."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 1.0
 
 Delegate = Callable[[str, Effect, BaseDoc], Awaitable[JournalEvent]]
@@ -74,13 +76,18 @@ class Calling:
             driven.tell(ev.CallFailed(effect_id=effect.id, code=DeepSearchError.code, message=message))
 
     async def _call(self, effect: Effect, request: BaseDoc) -> Any:
-        """Call a stage. One that has died is waited for and asked again, also when it died in the middle: its answer is lost."""
+        """Call a stage. One that has died is waited for and asked again, also when it died in the middle: its answer is lost.
+
+        So is a model that is left alone for a while because it failed others: nobody has asked it for this call yet.
+        """
         waiting = _Waiting(effect)
         while True:
             try:
                 return await self._stages.call(f"/{effect.kind}", request, RESPONSES[effect.kind], timeout=waiting.left)
             except StageUnavailable as error:
                 await waiting.pause_after(error)
+            except ModelUnavailable as error:
+                await waiting.pause_for_model(error)
 
     async def _put_in_what_is_stored(self, run_id: str, effect: Effect, request: BaseDoc) -> None:
         """Complete a request with the texts and files that are kept beside the journal."""
@@ -132,11 +139,12 @@ class Calling:
 
 
 class _Waiting:
-    """The time of a call, in which a stage that has died may be started again."""
+    """The time of a call, in which a stage that has died may be started again, and a model be well again."""
 
     def __init__(self, effect: Effect) -> None:
         self._begun, self._seconds = monotonic(), effect.seconds
         self._pause, self._waited = _FIRST_PAUSE_SECONDS, 0.0
+        self._waited_for_model = 0.0
 
     @property
     def left(self) -> float:
@@ -153,6 +161,17 @@ class _Waiting:
         self._waited += self._pause
         await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+    async def pause_for_model(self, error: ModelUnavailable) -> None:
+        """Wait until the model may be asked again. Raises `error` when it was asked, or may not be within the time."""
+        if error.retry_after is None or error.usage.total_tokens:
+            raise error
+        pause = error.retry_after + random.random()  # noqa: S311  (jitter)
+        if self._waited_for_model + pause > _MODEL_BACK_SECONDS or pause >= self.left:
+            raise error
+        logger.warning("the model is asked again in %.0f s: %s", pause, error)
+        self._waited_for_model += pause
+        await asyncio.sleep(pause)
 
 
 def _finalized(effect: Effect, chunk: FinalizeChunk) -> ev.Finalized:

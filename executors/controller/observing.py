@@ -106,8 +106,13 @@ def _count_usage(before: RunState, effect_id: str, after: RunState) -> None:
         return  # counted by the run that spent it
     stage = _stage_of(before, effect_id)
     spent, known = after.budget.spent, before.budget.spent
-    for kind in ("prompt", "completion", "provider", "cached"):
-        metrics.RUN_TOKENS.count(stage, kind, by=getattr(spent, f"{kind}_tokens") - getattr(known, f"{kind}_tokens"))
+    for kind, used in (
+        ("prompt", spent.prompt_tokens - known.prompt_tokens),
+        ("completion", spent.completion_tokens - known.completion_tokens),
+        ("provider", spent.provider_tokens - known.provider_tokens),
+        ("cached", spent.cached_tokens - known.cached_tokens),
+    ):
+        metrics.RUN_TOKENS.count(stage, kind, by=used)
     metrics.RUN_COST.count(stage, by=spent.cost_usd - known.cost_usd)
     metrics.RUN_MODEL_CALLS.count(stage, by=spent.llm_calls - known.llm_calls)
     metrics.RUN_SEARCHES.count(by=spent.searches - known.searches)

@@ -263,13 +263,14 @@ def _limit_of(state: RunState, event: ev.CallFailed) -> StopReason | None:
 
 
 def _retry(state: RunState, effect: Effect, event: ev.CallFailed) -> RunState:
-    """Make a needed call once more; a model that could not even be asked for its first answer is not asked again."""
-    hopeless = effect.kind == "understand" or event.code in _HOPELESS_CODES
+    """Make a needed call once more. Of the first one a run fails sooner: nothing is lost yet."""
+    hopeless = event.code in _HOPELESS_CODES
+    most = 1 if effect.kind == "understand" else MOST_FAILED_CALLS
     if effect.kind == "finalize":
         if state.failed_calls:
             return end(state, "failed", code=event.code, message=event.message)
         return call(changed(state, failed_calls=1), "finalize")
-    if not hopeless and state.failed_calls < MOST_FAILED_CALLS:
+    if not hopeless and state.failed_calls < most:
         again = changed(state, failed_calls=state.failed_calls + 1)
         return call(again, effect.kind, question=effect.question, items=effect.items)
     if not (state.evidence_count or state.draft):

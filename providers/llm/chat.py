@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -425,7 +426,9 @@ class OpenAIModel:
                     kind = type(cause) if isinstance(cause, Failure) else Failure if impatient else Fault
                     raise kind(str(cause if isinstance(cause, Failure) else error)) from error
         except NotAsked as failure:
-            raise ModelUnavailable(f"the model server {self._host} {failure}", usage=call.account.spent) from None
+            retry_after = None if failure.retry_after is None else math.ceil(failure.retry_after)
+            message = f"the model server {self._host} {failure}"
+            raise ModelUnavailable(message, usage=call.account.spent, retry_after=retry_after) from None
         except Failure as failure:
             assert isinstance(failure.__cause__, DeepSearchError)
             raise failure.__cause__ from None

@@ -131,11 +131,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-async def failure(one: Kind) -> str:
+async def failed(one: Kind) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
         async with asyncio.timeout(30):
             await one.ask()
-    return str(caught.value)
+    return caught.value
+
+
+async def failure(one: Kind) -> str:
+    return str(await failed(one))
 
 
 @pytest.mark.parametrize("storm", STORMS)
@@ -159,7 +163,9 @@ async def test_a_storm_is_sat_out(name: str, storm: str, kind: Callable[..., Kin
         assert sent == [attempts] * 14 and one.upstream().state == "closed"
     else:
         assert sent == [attempts] * policy.failures
-        said = await failure(one)
+        refused = await failed(one)
+        said = str(refused)
+        assert name != "model" or refused.retry_after == policy.failing_seconds
         assert re.search(rf"is not asked for \d+ s, after {policy.failures} failures in a row: it ", said), said
         assert len(scripted.sent(one.path)) == sum(sent)
         assert one.upstream().state == "open"

@@ -252,12 +252,35 @@ async def test_nothing_to_search_is_an_error_of_its_own(runner: Runner) -> None:
     await runner.state()
 
 
-@pytest.mark.parametrize("error", [ModelRejected("the key was rejected: check OPENAI_API_KEY"), ModelUnavailable("cannot reach it")])
-async def test_a_model_that_cannot_be_used_fails_the_run_at_once(runner: Runner, error: Exception) -> None:
-    stages = ScriptedStages(understand=[error])
+async def test_a_model_that_rejects_us_fails_the_run_at_once(runner: Runner) -> None:
+    stages = ScriptedStages(understand=[ModelRejected("the key was rejected: check OPENAI_API_KEY")])
     events, final = await runner.run(stages)
-    assert events[-1].data["outcome"] == "failed" and events[-1].data["message"] == str(error)
+    assert events[-1].data["outcome"] == "failed" and events[-1].data["message"] == "the key was rejected: check OPENAI_API_KEY"
     assert len(stages.requests) == 1 and final.text == ""
+
+
+async def test_a_model_that_cannot_be_reached_twice_fails_a_run_that_has_not_begun(runner: Runner) -> None:
+    stages = ScriptedStages(understand=[ModelUnavailable("it took too long"), ModelUnavailable("cannot reach it")])
+    events, final = await runner.run(stages)
+    assert events[-1].data["outcome"] == "failed" and events[-1].data["message"] == "cannot reach it"
+    assert len(stages.requests) == 2 and final.text == ""
+
+
+async def test_a_run_begins_although_its_first_call_failed(runner: Runner) -> None:
+    stages = ScriptedStages(understand=[ModelUnavailable("it took too long")])
+    _, final = await runner.run(stages)
+    assert final.stop_reason == "answered"
+    assert len(stages.of("understand")) == 2
+
+
+async def test_a_model_that_is_spared_is_asked_when_it_may_be(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent for the call: that is no failure of it."""
+    monkeypatch.setattr("executors.controller.calling.random.random", lambda: 0.0)
+    spared = ModelUnavailable("the model server is not asked for 0 s, after 5 failures in a row", retry_after=0)
+    stages = ScriptedStages(understand=[spared] * 3, decide=[spared] * 4)
+    events, final = await runner.run(stages)
+    assert final.stop_reason == "answered"
+    assert "call_failed" not in [event.type for event in events]
 
 
 async def test_a_model_lost_on_the_way_leaves_an_answer_without_it(runner: Runner) -> None:

@@ -1,12 +1,13 @@
-"""A stage that has died is waited for, however long its call had been under way."""
+"""A stage that has died is waited for, however long its call had been under way; so is a model that is spared for a while."""
 
 from __future__ import annotations
 
 import pytest
 
 from executors.controller import calling
-from schemas.errors import Overloaded, StageUnavailable
+from schemas.errors import ModelUnavailable, Overloaded, StageUnavailable
 from schemas.events import Effect
+from schemas.usage import Usage
 
 GONE = StageUnavailable("the stage evaluator went away during /check", field="EVALUATOR_ADDRESS")
 
@@ -51,4 +52,28 @@ async def test_nothing_is_waited_for_beyond_the_time_of_the_call(clock: list[flo
 async def test_only_a_stage_that_is_gone_is_waited_for(clock: list[float], error: StageUnavailable) -> None:
     with pytest.raises(type(error)):
         await calling._Waiting(Effect(id="1", kind="check", seconds=180)).pause_after(error)
+    assert clock == [0.0]
+
+
+async def test_a_model_that_is_spared_is_waited_for(clock: list[float]) -> None:
+    waiting = calling._Waiting(Effect(id="1", kind="decide", seconds=180))
+    await waiting.pause_for_model(ModelUnavailable("the model server is not asked for 30 s", retry_after=30))
+    assert 30 <= clock[0] < 31
+    await waiting.pause_for_model(ModelUnavailable("the model server is just being tried again", retry_after=1))
+    with pytest.raises(ModelUnavailable):
+        await waiting.pause_for_model(ModelUnavailable("the model server is not asked for 30 s", retry_after=30))
+    assert clock[0] < 33
+
+
+async def test_a_spared_model_is_not_waited_for_beyond_the_time_of_the_call(clock: list[float]) -> None:
+    with pytest.raises(ModelUnavailable):
+        await calling._Waiting(Effect(id="1", kind="decide", seconds=30)).pause_for_model(ModelUnavailable("spared", retry_after=30))
+    assert clock == [0.0]
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("it failed"), ModelUnavailable("spared", usage=Usage(prompt_tokens=9), retry_after=3)])
+async def test_a_model_that_was_asked_is_not_waited_for(clock: list[float], error: ModelUnavailable) -> None:
+    """What the first attempt cost is told before there is a second one."""
+    with pytest.raises(ModelUnavailable):
+        await calling._Waiting(Effect(id="1", kind="decide", seconds=180)).pause_for_model(error)
     assert clock == [0.0]
