@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 
-from executors.answer_finalizer.abstaining import NO_ANSWER, abstention
+from executors.answer_finalizer.abstaining import NO_ANSWER, abstention, closest_words
 from executors.answer_finalizer.citations.applying import Applied, apply
 from executors.answer_finalizer.citations.citing import Resolved
 from executors.answer_finalizer.citations.foreign import judge_addresses, without_foreign_markup
@@ -65,7 +66,8 @@ def finished(request: FinalizeRequest) -> FinalizeChunk:
     if resolved is None:
         resolved = Resolved("", evidence, urls, 0)
     end.text = resolved.text
-    end.references = references(resolved.text, resolved.marks, resolved.cited)
+    closest = partial(closest_words, request.question, among=evidence.values()) if end.abstained else None
+    end.references = references(resolved.text, resolved.marks, resolved.cited, closest)
     for statement in applied.statements:
         start, last = resolved.span((statement.start, statement.end))
         statement.start, statement.end = start, start if statement.removed else last

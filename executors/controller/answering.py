@@ -18,7 +18,10 @@ def on_composed(state: RunState, effect: Effect, event: ev.Composed) -> RunState
     draft = event.draft.text.strip()
     if draft:
         return judge(changed(state, draft=draft, support=None))
+    tried = any(entry.action == "answer" and entry.outcome == "nothing_new" for entry in state.diary)
     state = noted(state, "nothing_new", note="nothing that was read answers the question")
+    if tried and not state.uses_model:
+        return finish(state, "no_progress")  # looking further after the first time has not helped
     return end_step(state, progress=False, blocked=("answer",))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from executors.evaluator.sources import cited, days_between
-from providers.lexical import content_terms, language_of, terms
+from providers.lexical import asked, content_terms, language_of, terms
 from schemas.evaluation import Analysis, AnalyzeRequest, EvaluateRequest, Evaluation
 from schemas.knowledge import DiaryEntry
 from schemas.planning import Criterion
@@ -41,7 +41,7 @@ def _definitive(request: EvaluateRequest) -> tuple[bool, str]:
 def _weighted_coverage(request: EvaluateRequest, quotes: list[str]) -> float:
     """Share of the question's content terms in `quotes`, each weighed by its inverse document frequency over all evidence, as BM25 does."""
     code = language_of(request.question)
-    wanted = content_terms(request.question, code)
+    wanted = content_terms(asked(request.question, code).about, code)
     everything = [set(terms(evidence.quote, code)) for item in request.knowledge for evidence in item.evidence]
     weights = {}
     for term in wanted:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from providers.lexical import content_terms, coverage, terms
+import regex
+
+from providers.lexical import aboutness, asked, content_terms, coverage, terms
 
 MAX_QUERY_CHARACTERS = 120
 _EDGES = "\"'`“”„‘’«»‹›¿¡?!.,;:…()[]{}<>|*_、。？！，；：（）「」『』【】"
-_MAX_WORD_CHARACTERS = 40
+# What a query may gain from a passage: no number but a year, and no sentence of a script without spaces.
+_SEARCHABLE = regex.compile(r"(?:\d{4}|(?=\D)[^。，！？；、]{1,40})")
 _SUBJECT_WORDS = 3
 _NEW_WORDS = 3
 
@@ -42,9 +45,13 @@ def words_of(text: str, wanted: Collection[str], language_code: str) -> list[str
 
 
 def keyword_query(text: str, language_code: str) -> str:
-    """`text` without its function and question words; the text itself when no word is left. Abbreviations (US, IT, C++) stay."""
-    content = set(words_of(text, set(content_terms(text, language_code)), language_code))
-    kept = [word for word in _words(text) if word in content or (word.isupper() and len(word) > 1)]
+    """`text` without function and question words and verbs that say nothing; the text itself when no word is left.
+
+    Abbreviations (US, IT, C++) stay.
+    """
+    searched = asked(text, language_code).searched
+    content = set(words_of(searched, set(content_terms(searched, language_code)), language_code))
+    kept = [word for word in _words(searched) if word in content or (word.isupper() and len(word) > 1)]
     return one_line(" ".join(kept)) or one_line(text)
 
 
@@ -55,17 +62,19 @@ def _words(text: str) -> list[str]:
 def uncovered_words(question: str, quotes: Iterable[str], language_code: str) -> list[str]:
     """Words of `question` whose terms occur in none of the quotes."""
     present = {term for quote in quotes for term in terms(quote, language_code)}
-    return words_of(question, set(content_terms(question, language_code)) - present, language_code)
+    return words_of(question, set(content_terms(asked(question, language_code).about, language_code)) - present, language_code)
 
 
 def key_words(question: str, quotes: Sequence[str], language_code: str) -> list[str]:
-    """Words that the three best quotes add to `question`, names and numbers first, then by how many of the quotes use them."""
+    """Words that the three best quotes about `question` add to it, names and numbers first, then by how many of them use them."""
     known = set(terms(question, language_code))
-    best = sorted(quotes, key=lambda quote: -coverage(question, quote, language_code))[:3]
+    about = asked(question, language_code).about
+    fitting = [quote for quote, score in zip(quotes, aboutness(about, quotes, language_code), strict=True) if score]
+    best = sorted(fitting, key=lambda quote: -coverage(about, quote, language_code))[:3]
     counts: Counter[str] = Counter()
     for quote in best:
         new = set(content_terms(quote, language_code)) - known
-        counts.update(word for word in words_of(quote, new, language_code) if len(word) <= _MAX_WORD_CHARACTERS)
+        counts.update(word for word in words_of(quote, new, language_code) if _SEARCHABLE.fullmatch(word))
     # Sorting is stable, so equal words keep the order in which the quotes name them.
     return sorted(counts, key=lambda word: (not (word[:1].isupper() or word[:1].isdigit()), -counts[word]))
 

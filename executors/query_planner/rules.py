@@ -8,7 +8,7 @@ from functools import lru_cache
 from executors.query_planner.keywords import keyword_query, other_angles, query_ideas, uncovered_words, unsent, words_of
 from executors.query_planner.splitting import parts
 from providers.hostnames import hostname_of
-from providers.lexical import content_terms, language_of, terms
+from providers.lexical import aboutness, asked, content_terms, language_of, terms
 from schemas.planning import DecideRequest, Decision, RewriteRequest, Rewriting
 from schemas.search import SearchQuery
 
@@ -17,8 +17,8 @@ _COVERED = 0.7
 _STRONG = 0.5
 _URLS_PER_VISIT = 3
 _MAX_QUERIES = 10
-# So many pages, or steps, in a row that add nothing: more of the same will not help.
-_PAGES_WITHOUT_GAIN = 6
+# So many pages (two rounds of reading), or steps, in a row that add nothing about the question: more of the same will not help.
+_PAGES_WITHOUT_GAIN = 2 * _URLS_PER_VISIT
 _STEPS_WITHOUT_GAIN = 3
 # So many steps in a row that found nothing new: look elsewhere, and with other words.
 _STEPS_BEFORE_ANOTHER_ANGLE = 2
@@ -103,34 +103,35 @@ def _other_angle(question: str, request: DecideRequest, code: str) -> str:
     if len(request.queries) >= _MAX_QUERIES:
         return ""
     evidence = [evidence for item in request.knowledge for evidence in item.evidence]
-    titles = dict.fromkeys(found.title for found in evidence)
-    asked = [*request.improvements, *(text for text in request.questions if text not in (request.question, question))]
+    scores = aboutness(asked(question, code).about, [f"{found.title} {found.quote}" for found in evidence], code)
+    titles = dict.fromkeys(found.title for found, score in zip(evidence, scores, strict=True) if score)
+    wanted = [*request.improvements, *(text for text in request.questions if text not in (request.question, question))]
     found = [*(f"{found.title} {found.quote}" for found in evidence), *(f"{url.title} {url.description}" for url in request.urls)]
     sent = {frozenset(terms(query, code)) for query in request.queries}
-    angles = unsent(other_angles(question, asked, titles, found, code), request.queries)
+    angles = unsent(other_angles(question, wanted, titles, found, code), request.queries)
     return next((query for query in angles if frozenset(terms(query, code)) not in sent), "")
 
 
 # Each step of a run asks about the same passages again.
 @lru_cache(maxsize=2_000)
 def _held(question: str, quote: str, code: str) -> frozenset[str]:
-    """Content terms of `question` that occur in `quote`."""
-    return frozenset(content_terms(question, code)).intersection(terms(quote, code))
+    """Content terms of what `question` asks about that occur in `quote`."""
+    return frozenset(content_terms(asked(question, code).about, code)).intersection(terms(quote, code))
 
 
 def _covers(question: str, request: DecideRequest, code: str) -> bool:
-    wanted = len(content_terms(question, code))
+    wanted = len(content_terms(asked(question, code).about, code))
     found = [_held(question, quote, code) for quote in _quotes(request)]
     strong = any(len(held) >= _STRONG * wanted for held in found)
     return strong and len(frozenset().union(*found)) >= _COVERED * wanted
 
 
 def _rejected_before_new_evidence(request: DecideRequest) -> bool:
-    """Whether the last answer was rejected and no page has been read since: the same evidence would give the same answer."""
+    """Whether the last answer was rejected, or empty, and no page has been read since: the same evidence would give the same."""
     for entry in reversed(request.diary):
         if entry.action == "visit" and entry.outcome == "done":
             return False
-        if entry.outcome == "rejected":
+        if entry.outcome == "rejected" or (entry.action == "answer" and entry.outcome == "nothing_new"):
             return True
     return False
 
@@ -139,10 +140,16 @@ def _stalled(question: str, request: DecideRequest, code: str) -> bool:
     steps = [entry.outcome for entry in request.diary[-_STEPS_WITHOUT_GAIN:]]
     if len(steps) == _STEPS_WITHOUT_GAIN and all(outcome in ("nothing_new", "failed") for outcome in steps):
         return True
-    pages = [[_held(question, evidence.quote, code) for evidence in item.evidence] for item in request.knowledge if item.kind == "url"]
-    before, last = pages[:-_PAGES_WITHOUT_GAIN], pages[-_PAGES_WITHOUT_GAIN:]
-    known = {term for page in before for held in page for term in held}
-    return bool(before) and all(held <= known for page in last for held in page)
+    quotes = _quotes(request)
+    scores = aboutness(asked(question, code).about, quotes, code)
+    related = {quote for quote, score in zip(quotes, scores, strict=True) if score}
+    pages = [
+        frozenset().union(*(_held(question, evidence.quote, code) for evidence in item.evidence if evidence.quote in related))
+        for item in request.knowledge
+        if item.kind == "url"
+    ]
+    known = frozenset().union(*pages[:-_PAGES_WITHOUT_GAIN])
+    return len(pages) >= _PAGES_WITHOUT_GAIN and all(held <= known for held in pages[-_PAGES_WITHOUT_GAIN:])
 
 
 def _last_resorts(question: str, code: str) -> Iterator[str]:

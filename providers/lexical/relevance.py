@@ -12,6 +12,10 @@ from providers.lexical.terms import content_terms, terms
 # BM25 with the usual constants (Robertson and Zaragoza, 2009).
 _K1 = 1.2
 _B = 0.75
+# The least share of the terms asked for that a text about them holds.
+_ABOUT = 0.3
+# A term is rare with this share of the mean rarity of all that was asked for.
+_RARE = 0.9
 
 
 @lru_cache(maxsize=1_000)
@@ -35,7 +39,7 @@ def relevance(question: str, texts: Sequence[str], language_code: str = "en") ->
     weights = {}
     for term in wanted:
         containing = sum(1 for count in counts if term in count)
-        weights[term] = math.log(1 + (documents - containing + 0.5) / (containing + 0.5))
+        weights[term] = _rarity(documents, containing)
     best = sum(weights.values()) * (_K1 + 1) or 1.0
     scores = []
     for count, length in zip(counts, lengths, strict=True):
@@ -50,6 +54,42 @@ def coverage(question: str, text: str, language_code: str = "en") -> float:
     wanted = content_terms(question, language_code)
     present = set(terms(text, language_code))
     return sum(term in present for term in wanted) / len(wanted) if wanted else 0.0
+
+
+def aboutness(about: str, texts: Sequence[str], language_code: str = "en") -> list[float]:
+    """How much of what is asked about each text speaks of, rare words counting more: 0 to 1, and 0 for what is not about it.
+
+    A text is about it with a third of the content terms of `about`, and either a rare one among them or two.
+    """
+    weights, held = _held(about, texts, language_code)
+    total = sum(weights.values()) or 1.0
+    mean = total / len(weights) if weights else 0.0
+
+    def is_about(terms_held: list[str]) -> bool:
+        rare = any(weights[term] >= _RARE * mean for term in terms_held)
+        return len(terms_held) >= _ABOUT * len(weights) and (rare or len(terms_held) > 1)
+
+    return [sum(weights[term] for term in found) / total if is_about(found) else 0.0 for found in held]
+
+
+def weighed(about: str, texts: Sequence[str], language_code: str = "en") -> list[float]:
+    """Share of the content terms of `about` in each text, rare ones counting more: 0 to 1; rarity is counted over `texts`."""
+    weights, held = _held(about, texts, language_code)
+    total = sum(weights.values()) or 1.0
+    return [sum(weights[term] for term in found) / total for found in held]
+
+
+def _held(about: str, texts: Sequence[str], language_code: str) -> tuple[dict[str, float], list[list[str]]]:
+    """The rarity of each content term of `about`, and which of them each text holds."""
+    wanted = content_terms(about, language_code)
+    counts = [_counts(text, language_code) for text in texts]
+    weights = {term: _rarity(len(counts), sum(term in count for count in counts)) for term in wanted}
+    return weights, [[term for term in wanted if term in count] for count in counts]
+
+
+def _rarity(documents: int, containing: int) -> float:
+    """Inverse document frequency as BM25 has it."""
+    return math.log(1 + (documents - containing + 0.5) / (containing + 0.5))
 
 
 def similarity(first: str, second: str, language_code: str = "en") -> float:

@@ -20,6 +20,7 @@ class Notices:
     no_answer: str
     searched: str
     found: str
+    nothing: str
     quote: str
 
     def quoted(self, text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from docarray import DocList
@@ -21,12 +21,14 @@ _MAX_SENTENCE = 2_000
 _WORTH_JOINING = 0.15
 
 
-def references(text: str, marks: Sequence[Mark], cited: Sequence[Evidence]) -> DocList[Reference]:
+def references(
+    text: str, marks: Sequence[Mark], cited: Sequence[Evidence], span_of: Callable[[Evidence], tuple[int, int]] | None = None
+) -> DocList[Reference]:
     """One reference for each number, in order; its quote is a span of the evidence's quote.
 
     `cited[n - 1]` is the evidence of number n. A statement that is itself a verbatim span is quoted exactly; otherwise
     up to three neighbouring sentences that say most of it. Where several statements cite one source, the span covers all;
-    where no word agrees, as between languages, it is the whole evidence.
+    where no word agrees, as between languages, it is the whole evidence. `span_of` chooses the words instead where given.
     """
     code = language_of(text)
     spans: dict[int, tuple[int, int]] = {}
@@ -37,7 +39,7 @@ def references(text: str, marks: Sequence[Mark], cited: Sequence[Evidence]) -> D
             spans[mark.number] = (min(span[0], known[0]), max(span[1], known[1]))
     found = DocList[Reference]()
     for number, evidence in enumerate(cited, 1):
-        start, end = spans.get(number, (0, len(evidence.quote)))
+        start, end = span_of(evidence) if span_of else spans.get(number, (0, len(evidence.quote)))
         found.append(
             Reference(
                 number=number,

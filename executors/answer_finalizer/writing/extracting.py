@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import regex
 
 from executors.answer_finalizer.markdown.pieces import Piece, is_balanced, is_question, leads_in, pieces
-from providers.lexical import content_terms, coverage, language_of, relevance, similarity, terms
+from providers.lexical import Asked, asked, content_terms, coverage, language_of, relevance, similarity, terms
+from providers.support.quantities import normalised, quantities
 from schemas.knowledge import Evidence
 
 MAX_PIECES = 6
@@ -27,6 +28,7 @@ _NEIGHBOUR_WEIGHT = 0.15
 _FULL_SCORE_CHARACTERS = 400
 _PROCEDURE_WEIGHT = 0.15
 _QUANTITY_WEIGHT = 0.15
+_FITTING = 2
 # Share of the question's content terms that an answer must speak of; long questions are never covered whole.
 _COVERAGE = 0.6
 _COVERAGE_LONG = 0.4
@@ -43,13 +45,19 @@ _ASKS_QUANTITY = regex.compile(
     r"|\bwann\b|\bcombien\b|\bquand\b|\bcuánt[oa]s?\b|\bcuándo\b|多少|几|何年|何时|什么时候|いつ|いくつ",
     regex.I,
 )
+# A dimension that is a currency is named by its code (ISO 4217).
+_CURRENCY = regex.compile(r"[a-z]{3}")
 _SHOWS_HOW = regex.compile(r"`|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|(?m:^\s*\d+[.)] )")
 # A sentence that begins like this leans on the one before it.
 _LEANS_BACK = regex.compile(
     r"(?:it|its|this|that|these|those|they|he|she|such|then|so|both|otherwise|however|er|sie|es|dies\w*|il|elle|cela|它|这|其|これ|それ)\b",
     regex.I,
 )
-
+# Words that point at something named before, wherever they stand in a sentence.
+_POINTS_BACK = regex.compile(
+    r"\b(?:these|the (?:former|latter)|diese[rnm]?|ersterer?|letzterer?|ces|estos|estas|questi|queste|estes|deze)\b|这些|这两|這些|這兩",
+    regex.I,
+)
 
 _NAME = regex.compile(r"(?<![\p{L}\p{N}_])(?:\p{Lu}[\p{L}\p{N}_.+#-]*[\p{L}\p{N}+#]|[\p{Ll}_]+_[\p{L}\p{N}_]+)")
 _IDENTIFIER = regex.compile(r"_|\p{Lu}.*\p{Lu}|\d")
@@ -69,6 +77,8 @@ class _Candidate:
     heading: str
     kind: str
     score: float = 0.0
+    fit: int = 0
+    """How well it fits the kind of quantity asked for; see `_quantity`."""
 
     @property
     def text(self) -> str:
@@ -82,9 +92,10 @@ def extract(question: str, evidence: Sequence[Evidence]) -> str:
     """
     code = language_of(question)
     candidates = [found for order, item in enumerate(evidence) for found in _candidates(item, order)]
-    _score(question, candidates, code)
-    chosen = _choose(question, candidates, code)
-    if not _answers(question, chosen, code):
+    wanted = asked(question, code)
+    _score(question, wanted, candidates, code)
+    chosen = _choose(wanted.about, candidates, code)
+    if not _answers(question, wanted.about, chosen, code):
         return ""
     return "\n\n".join(_cited(run) for run in _runs(chosen))
 
@@ -135,27 +146,38 @@ def _is_cut_off(quote: str, piece: Piece) -> bool:
     return begins_inside or not is_balanced(text) or is_question(text)
 
 
-def _score(question: str, candidates: list[_Candidate], code: str) -> None:
-    scores = relevance(question, [candidate.text for candidate in candidates], code)
+def _score(question: str, wanted: Asked, candidates: list[_Candidate], code: str) -> None:
+    about = wanted.about
+    scores = relevance(about, [candidate.text for candidate in candidates], code)
     best = max(scores, default=0.0) or 1.0
     asks_how = _ASKS_HOW.search(question) is not None
     asks_quantity = _ASKS_QUANTITY.search(question) is not None
+    degrees = set(content_terms(question, code)).difference(terms(about, code)) if wanted.kinds else set()
     for candidate, score in zip(candidates, scores, strict=True):
         text = candidate.text
-        own = coverage(question, text, code)
+        own = coverage(about, text, code)
         candidate.score = 0.5 * score / best + 0.5 * own
         if own or candidate.heading:
-            candidate.score += _HEADING_WEIGHT * coverage(question, f"{candidate.heading} {candidate.evidence.title}", code)
+            candidate.score += _HEADING_WEIGHT * coverage(about, f"{candidate.heading} {candidate.evidence.title}", code)
             candidate.score += _EVIDENCE_WEIGHT * candidate.evidence.score
         if own and asks_how and _SHOWS_HOW.search(text):
             candidate.score += _PROCEDURE_WEIGHT
-        if own and asks_quantity and regex.search(r"\d", text):
-            candidate.score += _QUANTITY_WEIGHT
+        if own and (asks_quantity or wanted.kinds):
+            candidate.fit = _quantity(text, wanted.kinds, code)
+            candidate.score += _QUANTITY_WEIGHT * (candidate.fit + bool(degrees.intersection(terms(text, code))))
         candidate.score *= min(1.0, math.sqrt(_FULL_SCORE_CHARACTERS / max(1, len(text))))
     # What stands beside a good sentence often goes on with it.
     plain = [candidate.score for candidate in candidates]
     for index, candidate in enumerate(candidates):
         candidate.score += _NEIGHBOUR_WEIGHT * max((plain[other] for other in _beside(candidates, index)), default=0.0)
+
+
+def _quantity(text: str, kinds: frozenset[str], code: str) -> int:
+    """2 when `text` has a quantity of one of `kinds`, 1 when it has some number, otherwise 0."""
+    dimensions = {found.dimension for found in quantities(normalised(text), code, [])} if kinds else set()
+    if kinds & dimensions or ("money" in kinds and any(_CURRENCY.fullmatch(dimension) for dimension in dimensions)):
+        return _FITTING
+    return int(bool(dimensions) or regex.search(r"\d", text) is not None)
 
 
 def _beside(candidates: list[_Candidate], index: int) -> list[int]:
@@ -165,12 +187,12 @@ def _beside(candidates: list[_Candidate], index: int) -> list[int]:
     return [other for other in around if (candidates[other].order, candidates[other].block) == (here.order, here.block)]
 
 
-def _choose(question: str, candidates: list[_Candidate], code: str) -> list[_Candidate]:
+def _choose(about: str, candidates: list[_Candidate], code: str) -> list[_Candidate]:
     """The best candidates, best first, none of which repeats another, within the limits."""
     chosen: list[_Candidate] = []
     ranked = sorted(range(len(candidates)), key=lambda index: (-candidates[index].score, index))
-    wanted = set(content_terms(question, code))
-    needed = _needed(question, code)
+    wanted = set(content_terms(about, code))
+    needed = _needed(about, code)
 
     def add(candidate: _Candidate) -> None:
         length = sum(len(other.text) for other in chosen)
@@ -182,9 +204,11 @@ def _choose(question: str, candidates: list[_Candidate], code: str) -> list[_Can
         candidate = candidates[index]
         if candidate.score <= 0 or (chosen and candidate.score < _WORTH_GOING_ON * chosen[0].score):
             break
+        if chosen and candidate.fit < chosen[0].fit == _FITTING:
+            continue  # a length was asked for and found; what has none is about something else
         if chosen and not any(candidates[other] in chosen for other in _beside(candidates, index)):
             # It goes on with nothing that was chosen, so it must speak of the question by itself.
-            alone = coverage(question, f"{candidate.heading} {candidate.text}", code)
+            alone = coverage(about, f"{candidate.heading} {candidate.text}", code)
             if alone < needed or candidate.score < _WORTH_ADDING * chosen[0].score:
                 continue
         add(candidate)
@@ -192,10 +216,14 @@ def _choose(question: str, candidates: list[_Candidate], code: str) -> list[_Can
             continue
         for other in _beside(candidates, index):
             missing = wanted.difference(*(terms(piece.text, code) for piece in chosen))
-            leans = other < index and candidate.kind == "sentence" and _LEANS_BACK.match(candidate.text)
+            leans = other < index and candidate.kind == "sentence" and _leans_back(candidate.text)
             if leans or missing.intersection(terms(candidates[other].text, code)):
                 add(candidates[other])
     return chosen
+
+
+def _leans_back(text: str) -> bool:
+    return _LEANS_BACK.match(text) is not None or _POINTS_BACK.search(text) is not None
 
 
 def _repeats(candidate: _Candidate, other: _Candidate, code: str) -> bool:
@@ -205,15 +233,15 @@ def _repeats(candidate: _Candidate, other: _Candidate, code: str) -> bool:
     return first in second or second in first or similarity(first, second, code) > _NEAR_DUPLICATE
 
 
-def _answers(question: str, chosen: list[_Candidate], code: str) -> bool:
-    """Whether the chosen pieces, under their headings, speak of what was asked."""
+def _answers(question: str, about: str, chosen: list[_Candidate], code: str) -> bool:
+    """Whether the chosen pieces, under their headings, speak of what was asked, which is `about`."""
     if not chosen:
         return False
     best = chosen[0]
-    alone = coverage(question, best.text, code)
+    alone = coverage(about, best.text, code)
     text = " ".join(f"{candidate.heading} {candidate.text}" for candidate in [best, *[c for c in chosen if c.order == best.order]])
-    together = coverage(question, f"{text} {best.evidence.title}", code)
-    if not (alone > 0 and together >= _needed(question, code) and terms(best.text, code)):
+    together = coverage(about, f"{text} {best.evidence.title}", code)
+    if not (alone > 0 and together >= _needed(about, code) and terms(best.text, code)):
         return False
     # What is asked of one thing is not answered by what is said of another.
     everything = " ".join(f"{candidate.heading} {candidate.text} {candidate.evidence.title}" for candidate in chosen).casefold()
@@ -230,14 +258,15 @@ def _names(question: str, code: str) -> list[str]:
     ]
 
 
-def _needed(question: str, code: str) -> float:
-    """The share of the question's content terms that an answer must cover."""
-    return _COVERAGE if len(content_terms(question, code)) <= _LONG_QUESTION_TERMS else _COVERAGE_LONG
+def _needed(about: str, code: str) -> float:
+    """The share of the content terms of what is asked about that an answer must cover."""
+    return _COVERAGE if len(content_terms(about, code)) <= _LONG_QUESTION_TERMS else _COVERAGE_LONG
 
 
 def _runs(chosen: list[_Candidate]) -> list[_Candidate]:
-    """Neighbours joined to one span, the run with the best piece first."""
+    """Neighbours joined to one span, the run with the best piece first; one that points at something before it never leads others."""
     joined: list[_Candidate] = []
+    dangling: list[_Candidate] = []
     for candidate in sorted(chosen, key=lambda candidate: (candidate.order, candidate.start)):
         last = joined[-1] if joined else None
         if last and (last.order, last.block) == (candidate.order, candidate.block) and _touch(last, candidate):
@@ -245,7 +274,9 @@ def _runs(chosen: list[_Candidate]) -> list[_Candidate]:
             last.score = max(last.score, candidate.score)
         else:
             joined.append(candidate)
-    return sorted(joined, key=lambda candidate: (-candidate.score, candidate.order, candidate.start))
+            if candidate.kind == "sentence" and _leans_back(candidate.text):
+                dangling.append(candidate)
+    return sorted(joined, key=lambda candidate: (candidate in dangling, -candidate.score, candidate.order, candidate.start))
 
 
 def _touch(first: _Candidate, second: _Candidate) -> bool:

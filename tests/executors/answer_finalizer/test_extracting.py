@@ -113,6 +113,48 @@ def test_the_next_sentence_joins_when_it_says_what_is_missing() -> None:
     assert extract("What is the default context window?", evidence(quote)) == f"{quote.removesuffix(' Nothing else matters.')} [e1]"
 
 
+MACHINE = (
+    "# Machine\n\nThe tank holds 1.8 litres. The lease is four years from delivery. The fee is 1,800 euros. The anchor weighs 4 tonnes."
+)
+MACHINE_DE = "# Maschine\n\nDer Tank fasst 1,8 Liter. Die Garantie beträgt drei Jahre ab Kauf. Der Eintritt beträgt 12 Euro."
+MACHINE_ZH = "# 洗衣机\n\n水箱容量是1.8升。保修期为三年。门票价格为12欧元。"
+
+
+@pytest.mark.parametrize(
+    ("quote", "question", "answer"),
+    [
+        (MACHINE, "How long is the lease?", "The lease is four years from delivery."),
+        (MACHINE, "How long does the lease last?", "The lease is four years from delivery."),
+        (MACHINE, "How high is the fee?", "The fee is 1,800 euros."),
+        (MACHINE, "How expensive is the fee?", "The fee is 1,800 euros."),
+        (MACHINE, "How heavy is the anchor?", "The anchor weighs 4 tonnes."),
+        (MACHINE_DE, "Wie lange gilt die Garantie?", "Die Garantie beträgt drei Jahre ab Kauf."),
+        (MACHINE_DE, "Welche Garantie gibt es?", "Die Garantie beträgt drei Jahre ab Kauf."),
+        (MACHINE_DE, "Was kostet der Eintritt?", "Der Eintritt beträgt 12 Euro."),
+        (MACHINE_ZH, "洗衣机的保修期多长？", "保修期为三年。"),
+        (MACHINE_ZH, "门票多少钱？", "门票价格为12欧元。"),
+    ],
+)
+def test_a_source_need_not_say_the_words_that_ask_for_a_quantity(quote: str, question: str, answer: str) -> None:
+    assert extract(question, evidence(quote)) == f"{answer} [e1]"
+
+
+def test_the_kind_of_quantity_that_was_asked_for_comes_first_and_alone() -> None:
+    quotes = evidence("The bell has rung 400 times.", "The bell has a mass of 4 tonnes.", "The bell is old.")
+    assert extract("How heavy is the bell?", quotes) == "The bell has a mass of 4 tonnes. [e2]"
+    assert extract("How heavy is the bell?", quotes[2:]) == "The bell is old. [e3]"
+
+
+def test_a_sentence_that_points_at_something_before_it_does_not_lead() -> None:
+    setting = "To scale the readers, set `READERS` to their number and `PORTS` to one port for each of them, separated by commas."
+    dangling = "The scale of the readers takes `both` values from these two settings."
+    other = evidence(dangling, setting)
+    assert extract("How do I scale the readers?", other) == f"{setting} [e2]\n\n{dangling} [e1]"
+    together = evidence(f"{setting} {dangling}")
+    assert extract("How do I scale the readers?", together) == f"{setting} {dangling} [e1]"
+    assert extract("How do I scale the readers?", other[:1]) == f"{dangling} [e1]"
+
+
 def test_near_duplicates_appear_once() -> None:
     same = "The page readers scale with their replicas."
     answer = extract("How do the page readers scale?", evidence(same, same.upper(), f"{same} Really."))

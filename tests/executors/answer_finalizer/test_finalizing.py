@@ -287,6 +287,21 @@ async def test_nothing_found_is_said_plainly(finalizer: AnswerFinalizer) -> None
     assert (await finalizer.compose(ComposeRequest(question="What is photosynthesis?", knowledge=KNOWLEDGE))).text == ""
 
 
+def test_an_abstention_names_only_pages_about_the_question_and_quotes_their_rarest_word() -> None:
+    quote = "The tank is full of water. The mast is made of spruce. The tank is round."
+    ship = Evidence(evidence_id="e1", url="https://a.example/ship", title="The tank", quote=quote, end=len(quote), score=0.9)
+    tanks = [
+        Evidence(evidence_id=f"e{n}", url=f"https://{n}.example", title=f"Tank {n}", quote=f"Tank {n} is full.", end=15)
+        for n in range(2, 9)
+    ]
+    knowledge = DocList[Knowledge]([Knowledge(kind="url", question="?", evidence=DocList[Evidence]([*tanks, ship]))])
+    end = finished(FinalizeRequest(question="Who painted mast and tank in Oslo yesterday?", queries=["q"], knowledge=knowledge))
+    assert [reference.quote for reference in end.references] == ["The mast is made of spruce."]
+    end = finished(FinalizeRequest(question="Who painted the tank in Oslo?", queries=["q"], knowledge=knowledge))
+    assert end.text == f"{NO_ANSWER}\n\nIt was searched for:\n\n- “q”\n\nNothing that was read is about it."
+    assert end.abstained and not end.references
+
+
 async def test_an_abstention_says_what_was_searched_for_and_what_was_found(finalizer: AnswerFinalizer) -> None:
     question = "Which architect redesigned the tower's ticket hall lighting in 2021?"
     queries = ["tower *lighting*", "", "tower *lighting*", *(f"query {n}" for n in range(9))]
@@ -295,11 +310,11 @@ async def test_an_abstention_says_what_was_searched_for_and_what_was_found(final
     assert lines[:3] == [NO_ANSWER, "", "It was searched for:"]
     assert lines[4] == "- “tower \\*lighting\\*”" and len([line for line in lines if line.startswith("- “query")]) == 7
     assert "What was found instead" not in end.text
-    _, end = await finish(finalizer, question="When was the tower painted?", queries=["q"], language_code="de")
+    _, end = await finish(finalizer, question="Where does the cold rain on the tower drain?", queries=["q"], language_code="de")
     assert end.text.startswith(
         "In dem, was gelesen wurde, fand sich keine Antwort auf diese Frage.\n\nGesucht wurde nach:\n\n- „q“\n\nStattdessen"
     )
-    assert "- „History“ [^1]" in end.text or "- „Tower“ [^1]" in end.text
+    assert "- „History“ [^1]" in end.text and end.references[0].quote == "It rains sometimes."
     assert {one.verdict for one in end.support.statements} == {"no_claim"}
 
 

@@ -92,6 +92,36 @@ def test_pages_that_add_nothing_end_the_search():
     assert rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=pages[:-1])).action == "visit"
 
 
+def test_two_rounds_without_anything_about_the_question_end_the_search():
+    unrelated = [page(number, f"The city has {number} parks.") for number in range(1, 7)]
+    decision = rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=unrelated))
+    assert decision.think == "By rule: the last steps added nothing, so answer from what was found."
+    assert rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=unrelated[:-1])).action == "visit"
+
+
+def test_queries_take_no_words_from_passages_about_other_things():
+    unrelated = [page(number, f"Park {number} of the city has an Orangery.") for number in range(1, 4)]
+    request = ask(queries=["river flows city Mozart born"], knowledge=unrelated)
+    for _ in range(20):
+        decision = rules.decide(request)
+        if decision.action != "search":
+            break
+        assert "Orangery" not in decision.queries[0] and "Park" not in decision.queries[0]
+        request.queries.append(decision.queries[0])
+        request.idle_steps += 1
+    assert decision.action == "answer"
+
+
+def test_an_empty_answer_is_not_repeated_before_something_new_was_read():
+    empty = DiaryEntry(step=3, action="answer", outcome="nothing_new")
+    assert rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=[page(1, RIVER)], diary=[empty])).action == "visit"
+
+
+def test_words_that_ask_for_a_quantity_need_not_be_covered():
+    known = [page(1, "The lease is four years from delivery.")]
+    assert rules.decide(ask(question="How long does the lease last?", queries=["x"], knowledge=known)).action == "answer"
+
+
 def test_steps_that_fail_end_the_search():
     diary = [DiaryEntry(step=n, action="visit", outcome="failed") for n in (1, 2, 3)]
     assert rules.decide(ask(queries=["x"], urls=urls(1.0), diary=diary)).action == "answer"
