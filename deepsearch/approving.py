@@ -20,8 +20,11 @@ def outline_in(file: Path) -> Outline:
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise InvalidRequest(f"{file} has more than {_MOST_BYTES:,} bytes", field="outline")
-        return Outline.model_validate_json(file.read_text(encoding="utf-8"))
+        outline = Outline.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be read: {error.strerror}", field="outline") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{file} holds no outline: give JSON with title and sections", field="outline") from error
+    if not outline.sections:
+        raise InvalidRequest(f"{file} holds no sections: name at least one, or leave --outline out", field="outline")
+    return outline

@@ -209,7 +209,8 @@ def _renamed(event: JournalEvent, names: dict[str, str]) -> JournalEvent:
         return names.get(run_id, run_id)
 
     if isinstance(event, RunStarted):
-        request = event.request.model_copy(update={"run_id": new(event.request.run_id)})
+        # A file says nothing of whose a run is that this journal would believe.
+        request = event.request.model_copy(update={"run_id": new(event.request.run_id), "owner": ""})
         return event.model_copy(update={"request": request, "parent": new(event.parent)})
     if isinstance(event, StageCalled) and event.effect.kind == "delegate":
         return event.model_copy(update={"effect": event.effect.model_copy(update={"items": [new(item) for item in event.effect.items]})})

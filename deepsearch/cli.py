@@ -68,6 +68,9 @@ _FLAGS = {
 """The flag that sets a field of the request."""
 
 
+_HINTS = {'set mode to "report" too': "add --report"}
+"""What a message about a request advises, and what that is in flags."""
+
 _FORM = "The form of the answer"
 """Heading of the flags that change what kind of answer is made."""
 
@@ -123,7 +126,7 @@ def _run(diagnostics: Diagnostics) -> int:
         from schemas.errors import DeepSearchError
 
         if isinstance(error, DeepSearchError):
-            return _fail(_in_flags(error), error.exit_code)
+            return _fail(_line(error), error.exit_code)
         if diagnostics.debug:
             raise
         return _fail(f"internal error, {type(error).__name__}: {error}; deepsearch --debug shows where", 1)
@@ -137,10 +140,26 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _line(error: DeepSearchError) -> str:
+    """An error's message as this command says it."""
+    from schemas.errors import RunNotFound
+
+    if (
+        isinstance(error, RunNotFound) and error.field == "run_id" and not str(error).endswith(" lists them")
+    ):  # a Flow that was asked says how it is asked
+        return f"{error}: `deepsearch runs` lists them"
+    return _in_flags(error)
+
+
 def _in_flags(error: DeepSearchError) -> str:
     """An error's message, with names of a request's fields as the flags that set them."""
+    text = str(error)
+    if error.exit_code != INPUT:
+        return text
+    for advice, flags in _HINTS.items():
+        text = text.replace(advice, flags)
     named = {field: flag for field, flag in _FLAGS.items() if "_" in field or field == error.field}
-    return re.sub(r"\w+", lambda word: named.get(word.group(), word.group()), str(error)) if error.exit_code == INPUT else str(error)
+    return re.sub(r"\w+", lambda word: named.get(word.group(), word.group()), text)
 
 
 def _version(wanted: bool) -> None:
@@ -365,7 +384,7 @@ def _answered(run: Coroutine[Any, Any, RunEnded | None], watch: Watch, how: Prin
     if ended is None:
         raise StageUnavailable("the stream ended before the run did; the server may have been stopped")
     if ended.outcome == "failed":
-        raise from_code(ended.code, ended.message)
+        raise from_code(ended.code, ended.message, ended.field)
     if ended.outcome == "waiting":
         where = f"POST {how.host}/v1/research/{watch.run_id}/outline" if how.host else f"deepsearch approve {watch.run_id}"
         print(f"deepsearch: the outline waits for approval: {where}", file=sys.stderr)
@@ -465,6 +484,7 @@ def export_compose(
     from deepsearch.deploying.compose import write_compose_file
 
     write_compose_file(output, flow)
+    print(f"written: {output}")
 
 
 @export_app.command("kubernetes")
@@ -476,6 +496,7 @@ def export_kubernetes(
     from deepsearch.deploying.kubernetes import write_kubernetes_files
 
     write_kubernetes_files(output, flow)
+    print(f"written: {output / 'base'}")
 
 
 @app.command()
@@ -604,6 +625,7 @@ def export_answer(
         asyncio.run(_export(file, host, run))
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    print(f"written: {file}")
     return 0
 
 

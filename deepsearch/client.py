@@ -60,7 +60,7 @@ async def final_answer(events: AsyncIterator[ResearchEvent]) -> ResearchAnswer:
     if ended is None:
         raise StageUnavailable("the stream ended before the run did; the server may have been stopped")
     if ended.outcome == "failed":
-        raise from_code(ended.code, ended.message)
+        raise from_code(ended.code, ended.message, ended.field)
     if ended.outcome == "waiting":
         raise InvalidRequest("the run waits for its outline to be approved; follow its stream instead", field="plan_first")
     if ended.answer is None:

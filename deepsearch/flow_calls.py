@@ -160,7 +160,7 @@ class FlowCalls:
             document = {}
         error = document.get("error") if isinstance(document, dict) else None
         if isinstance(error, dict) and error.get("code"):
-            return from_code(str(error["code"]), str(error.get("message", "")))
+            return from_code(str(error["code"]), str(error.get("message", "")), str(error.get("field") or ""))
         kind = next((kind for kind in ERRORS.values() if kind.http_status == status), DeepSearchError)
         return kind(f"{self._address} answered {status} to {endpoint}; is it a DeepSearch Flow?")
 

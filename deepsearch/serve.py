@@ -45,6 +45,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
     os.environ.setdefault("JINA_LOG_LEVEL", "WARNING")
     from gateway.flow_defaults import flow_variables  # noqa: PLC0415  (jina takes a second to import and logs while it does)
     from gateway.guard.access import Access  # noqa: PLC0415
+    from gateway.guard.limits import CallerLimits  # noqa: PLC0415
     from gateway.guard.tls import certificate  # noqa: PLC0415
 
     path = _flow_file(flow_file)
@@ -53,6 +54,7 @@ def serve(settings: Settings, flow_file: Path | None = None) -> int:
         raise CorpusError(f"DEEPSEARCH_CORPUS: {corpus} is not a folder; correct it or unset it.", field="DEEPSEARCH_CORPUS")
     scheme = "https" if certificate(settings) else "http"
     Access(settings)  # keys that cannot be used are said here, in one line
+    CallerLimits(settings)  # and a Redis for limits that cannot
     os.environ.update(flow_variables(settings))
     _check_ports(settings)
     from jina import Flow  # noqa: PLC0415
@@ -136,19 +138,24 @@ _CALLERS = ("gateway", "controller")
 
 @contextmanager
 def _lifelines() -> Iterator[Callable[[str], None]]:
-    """Two pipes that nobody writes to, for processes that are forked within the block: each stops when those that need it are gone.
+    """Pipes that nobody writes to, for processes that are forked within the block: each stops when those that need it are gone.
 
     Gives what such a process calls, with its name, in its event loop. The other end of the first pipe is kept open by this process
-    alone; when it dies, those that call others stop as if they were told to. They keep open the second, by which the stages notice.
-    The system closes a pipe however a process ends, and on every system; a signal at the parent's death would reach all at once.
+    alone; when it dies, the gateway stops as if it was told to. It keeps open the second, by which the controller notices when it has
+    ended, and both the third, by which the stages do. The system closes a pipe however a process ends, and on every system; a signal
+    at the parent's death would reach all at once.
     """
-    ours, callers = os.pipe(), os.pipe()
+    pipes = [os.pipe() for _ in range(len(_CALLERS) + 1)]
 
     def hold(name: str) -> None:
         node = name.partition("/")[0]
-        watched, closed = (ours[0], [ours[1], callers[0]]) if node in _CALLERS else (callers[0], [*ours, callers[1]])
-        for descriptor in closed:
-            os.close(descriptor)
+        place = _CALLERS.index(node) if node in _CALLERS else len(_CALLERS)
+        watched = pipes[place][0]
+        for number, (end, kept_open) in enumerate(pipes):
+            if number != place:
+                os.close(end)
+            if number <= place:
+                os.close(kept_open)
         loop = asyncio.get_running_loop()
 
         def alone() -> None:
@@ -158,8 +165,8 @@ def _lifelines() -> Iterator[Callable[[str], None]]:
         loop.add_reader(watched, alone)
 
     yield hold
-    os.close(ours[0])
-    os.close(callers[0])  # the other ends stay open as long as this process lives
+    for end, _ in pipes:
+        os.close(end)  # the other ends stay open as long as this process lives
 
 
 @contextmanager

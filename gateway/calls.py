@@ -31,9 +31,9 @@ class StageCalls:
     def __init__(self, streamer: EndpointStreamer) -> None:
         self._streamer = streamer
 
-    def permit(self, endpoint: str) -> None:
+    async def permit(self, endpoint: str) -> None:
         """Raise what keeps the current caller from asking `endpoint` now, before a response has begun."""
-        self._streamer.permit(endpoint)
+        await self._streamer.permit(endpoint)
 
     async def call(self, endpoint: str, request: BaseDoc, returns: type[Result]) -> Result:
         """Send `request` to the stage that binds a unary `endpoint` and return its answer."""

@@ -164,7 +164,7 @@ class Continuing:
         if ended.get("outcome") == "cancelled":
             raise Cancelled("the run was cancelled before there was an answer")
         if ended.get("outcome") == "failed":
-            raise from_code(ended.get("code", ""), ended.get("message", ""))
+            raise from_code(ended.get("code", ""), ended.get("message", ""), ended.get("field"))
         raise failure
 
     async def _begun(
@@ -292,8 +292,7 @@ def _refusal(response: Any) -> DeepSearchError | None:
     if "type" not in document.data or document.data["type"].text != "run_ended" or document.data["sequence"].integer:
         return None
     ended = ResearchEvent.from_protobuf(document).data
-    error = from_code(ended.get("code", ""), ended.get("message", ""))
-    error.field = ended.get("field") or None
+    error = from_code(ended.get("code", ""), ended.get("message", ""), ended.get("field"))
     return error if ended.get("outcome") == "failed" else None
 
 

@@ -14,7 +14,7 @@ from jina.excepts import InternalNetworkError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from schemas.errors import DeadlineExceeded, DeepSearchError, StageUnavailable, from_wire
+from schemas.errors import DeadlineExceeded, DeepSearchError, RunNotFound, StageUnavailable, from_wire
 
 _NOT_CONNECTED = ("failed to connect", "DNS resolution failed")
 """How gRPC begins to tell of a call that never left this process."""
@@ -50,14 +50,19 @@ async def abort(context: grpc.aio.ServicerContext, error: DeepSearchError) -> No
     """
     seconds = getattr(error, "retry_after", None)
     trailing = (("retry-after", str(seconds)),) if seconds is not None else ()
-    await context.abort(getattr(grpc.StatusCode, error.grpc_status), str(error), trailing)
+    await context.abort(getattr(grpc.StatusCode, error.grpc_status), _line(error, "/runs"), trailing)
     raise AssertionError("abort raises")
 
 
 def response(error: DeepSearchError) -> JSONResponse:
     """`{"error": {"code", "message", "field"}}` with the status of `error`."""
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _response(error.http_status, error.code, str(error), error.field, headers=headers)
+    return _response(error.http_status, error.code, _line(error, "GET /v1/research"), error.field, headers=headers)
+
+
+def _line(error: DeepSearchError, runs: str) -> str:
+    """The error's line, with what lists the runs at this door when the one that was asked for is not there."""
+    return f"{error}: {runs} lists them" if isinstance(error, RunNotFound) and error.field == "run_id" else str(error)
 
 
 def install(app: FastAPI) -> None:

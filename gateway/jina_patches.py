@@ -24,6 +24,7 @@ from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 from gateway import carriable
 from gateway.errors import from_network, from_status
+from gateway.guard import owners
 from gateway.passing import passing
 from schemas.errors import DeepSearchError, InvalidRequest
 from schemas.jina_runtime import require
@@ -76,7 +77,7 @@ class EndpointStreamer(GatewayStreamer):
         if streams and not models["is_generator"]:
             raise InvalidRequest(f"{endpoint} answers once: call it with post, not with stream_doc.", field="endpoint")
 
-    def permit(self, endpoint: str) -> None:
+    async def permit(self, endpoint: str) -> None:
         """Raise what keeps the current caller from asking `endpoint` now; here nothing does."""
 
     async def _get_endpoints_input_output_models(self, is_cancel: Any) -> None:
@@ -134,8 +135,10 @@ class EndpointStreamer(GatewayStreamer):
         endpoint = request.header.exec_endpoint
         self.check(endpoint, streams=False)
         _refuse_target(request.header.target_executor)
-        node = self.stage_of(endpoint)
-        span = passing(endpoint, next(iter(request.proto_with_data.data.docs.docs), None))
+        _refuse_bytes(request)
+        node, asked = self.stage_of(endpoint), request.proto_with_data.data.docs.docs
+        owners.sign(asked, self._endpoints_models_map[endpoint]["input"])
+        span = passing(endpoint, next(iter(asked), None))
         metadata = (("endpoint", endpoint), *carrying.metadata(span))
         async with self._connection_to(node) as connection:
             with span.ending():
@@ -186,6 +189,7 @@ class EndpointStreamer(GatewayStreamer):
         _refuse_target(request.header.target_executor)
         node, models = self.stage_of(endpoint), self._endpoints_models_map[endpoint]
         request.document_cls = models["input"]
+        owners.sign([request.proto_with_data.document], models["input"])
         with passing(endpoint, request.proto_with_data.document).ending() as span:
             metadata = (("endpoint", endpoint), *carrying.metadata(span))
             async with self._connection_to(node, streams=True) as connection:
@@ -260,6 +264,15 @@ def _refuse_target(target: str | None) -> None:
     """
     if target:
         raise InvalidRequest("target_executor: leave it out, each endpoint belongs to one stage", field="header.target_executor")
+
+
+def _refuse_bytes(request: DataRequest) -> None:
+    """Raise `InvalidRequest` for documents that travel as bytes in a field of their own, which no client of jina sends.
+
+    The stages would read them, and nothing of what the gateway looks at or writes there would count.
+    """
+    if request.proto_with_data.data.WhichOneof("documents") == "docs_bytes":
+        raise InvalidRequest("data.docs_bytes: send the documents as data.docs", field="data")
 
 
 # jina asks three web sites for this machine's public address at every start of a Flow, only to print it.

@@ -45,6 +45,8 @@ def install(app: FastAPI, stages: StageCalls) -> None:
 
     @app.post("/v1/research/{run_id}/outline", status_code=202, tags=_TAGS, summary="Let a run that waits go on with its outline")
     async def approve(run_id: RunId, outline: Annotated[Outline | None, Body()] = None) -> RunSummary:
+        if outline is not None and "sections" in outline.model_fields_set and not outline.sections:
+            raise InvalidRequest("sections is empty: name at least one, or leave it out to approve the outline as it is", field="sections")
         return await stages.call("/approve", OutlineApproval(run_id=run_id, outline=outline or Outline()), RunSummary)
 
     @app.delete("/v1/research/{run_id}", tags=_TAGS, summary="Stop a run for good")
@@ -74,7 +76,7 @@ def install(app: FastAPI, stages: StageCalls) -> None:
         report = await stages.call("/run", RunQuery(run_id=run_id), RunReport)  # an unknown run has its status before the stream begins
         if last_event_id.endswith(_WAITING) and report.run.state == "waiting":
             return Response(status_code=204)  # nothing has happened since
-        stages.permit("/events")
+        await stages.permit("/events")
         return sse.response(sse.until(_frames(following), app.state.stopping))
 
     @app.get("/v1/research/{run_id}/pages/{page_id}", tags=_TAGS, summary="A page as it was read in a run")

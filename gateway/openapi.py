@@ -21,6 +21,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import carriable, downloads, outlines
 from gateway.api_examples import EXAMPLES
+from gateway.guard import owners
 from schemas import answering, evaluation, events, planning, ranking, reading, reporting, research, search, support
 from schemas.errors import ERRORS
 
@@ -32,6 +33,9 @@ Answers a question by searching, reading and reasoning; every sentence is cited 
 The stages' endpoints take and give documents in jina's envelope: `{"data": [{...}]}`. A streaming endpoint is a GET whose answer
 is server-sent events: `update` with one document each, `error` when it fails in the middle, and `end`; its document travels as
 query parameters, or, with what these cannot hold, as the JSON body of the GET, which is what `jina.Client` sends.
+
+A run belongs to the key that asked for it: for other keys it is not listed, and cannot be cancelled, deleted, approved, resumed or
+continued (404). To read one, its id is enough.
 
 A failure is `{"error": {"code", "message", "field"}}`; below `/v1/chat`, `/v1/responses` and `/v1/models` it has OpenAI's form.
 Whole numbers have 32 bits, text is Unicode.
@@ -56,7 +60,7 @@ STAGES: dict[str, tuple[str, str, str]] = {
     "/submit": ("Research", "Begin a run that nobody waits for", "`/events` follows it. As `POST /v1/research`."),
     "/events": ("Research", "Follow a run's events", "Past ones after `after`, and those to come; the last is `run_ended`."),
     "/run": ("Research", "A run as far as it has come", "With its answer when it has ended."),
-    "/runs": ("Research", "The newest runs, or one of them", ""),
+    "/runs": ("Research", "The newest runs, or one of them", "Of the key that asks, and those that nobody's key asked for."),
     "/cancel": ("Research", "Stop a run for good", ""),
     "/forget": ("Research", "Delete all that is kept of a run", "As `DELETE /v1/research/{run_id}/record`; not of one that is under way."),
     "/approve": ("Research", "Let a run that waits go on with its outline", "As `POST /v1/research/{run_id}/outline`."),
@@ -252,7 +256,7 @@ def _documents() -> tuple[dict[str, type[BaseDoc]], Json]:
 
 
 def _cleaned(schema: Json, document: type[BaseDoc]) -> Json:
-    """The schema of a document with its fields' docstrings and the bounds of what can travel, without docarray's own field."""
+    """The schema of a document with its fields' docstrings and the bounds of what can travel, without docarray's own field and ours."""
     texts = _docstrings(document)
     for name, field in schema["properties"].items():
         if name in texts:
@@ -263,7 +267,8 @@ def _cleaned(schema: Json, document: type[BaseDoc]) -> Json:
                 kind |= {"format": "int32", "minimum": carriable.LEAST, "maximum": carriable.MOST}
         if isinstance(field.get("default"), dict):
             del field["default"]  # its own schema says the defaults
-    schema["properties"].pop("id", None)
+    for name in ("id", owners.FIELD):
+        schema["properties"].pop(name, None)
     return schema
 
 

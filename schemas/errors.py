@@ -312,7 +312,7 @@ def from_wire(name: str, args: list[str], description: str = "") -> DeepSearchEr
     return error(args[0], field=args[1] or None, usage=Usage.model_validate_json(args[2]), retry_after=retry_after)
 
 
-def from_code(code: str, message: str) -> DeepSearchError:
+def from_code(code: str, message: str, field: str | None = None) -> DeepSearchError:
     """The error with that `code`; a plain `DeepSearchError` when no class has it."""
     error = next((error for error in ERRORS.values() if error.code == code), DeepSearchError)
-    return error(message)
+    return error(message, field=field or None)

@@ -19,6 +19,7 @@ from typing import Any
 
 import jina
 import jina.serve.helper
+from jina.logging.logger import JinaLogger
 from jina.proto.serializer import DataRequestProto, SingleDocumentRequestProto
 from jina.serve.runtimes.servers import BaseServer
 from jina.serve.runtimes.servers.grpc import GRPCServer
@@ -188,7 +189,8 @@ def _one_line(value: Any) -> Any:
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """An error of our tree is an outcome, not a defect: log its one line. Any other exception keeps its stack trace.
+    """An error of our tree is an outcome, not a defect: log its one line, as information when it is the client's. Any other exception
+    keeps its stack trace.
 
     What our lines name, a run's id among it, is often a client's choice: none of it can look like a line of its own.
     """
@@ -198,9 +200,26 @@ def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, DeepSearchError):
         record.msg, record.args, record.exc_info = f"{type(error).__name__}: {error}", (), None
+        if 400 <= error.http_status < 500:
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     return record
 
 
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Whether the logger takes records of that level: it was asked before the level was known to be another."""
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)
+
+
+_add_handlers = JinaLogger.add_handlers
+
+
+def _add_handlers_and_filter(self: JinaLogger, *args: Any, **kwargs: Any) -> None:
+    _add_handlers(self, *args, **kwargs)
+    self.logger.addFilter(_is_wanted)
+
+
+require(JinaLogger, "add_handlers")
 if not getattr(logging.getLogRecordFactory(), "one_line_errors", False):
     _record.one_line_errors = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(_record)
+    JinaLogger.add_handlers = _add_handlers_and_filter

@@ -105,5 +105,7 @@ class OutlineApproval(BaseDoc):
     """A plan that the run which waits for it may go on with."""
 
     run_id: str = ""
+    owner: str = ""
+    """The key that approves it. The gateway sets it, whatever a client has written here."""
     outline: Outline = Outline()
     """The outline as it is to be; without sections: as it was proposed."""

@@ -47,6 +47,8 @@ class ResearchRequest(BaseDoc):
     """The conversation so far, oldest first; the last turn is the user's."""
     run_id: str = ""
     """Chosen by the caller, or made by the controller when empty."""
+    owner: str = ""
+    """The key that the run belongs to, empty: nobody. The gateway sets it, whatever a client has written here; no event holds it."""
     reasoning_effort: Effort = "medium"
     budget_tokens: Optional[int] = None
     budget_seconds: Optional[float] = None
@@ -157,6 +159,8 @@ class RunQuery(BaseDoc):
 
     run_id: str = ""
     """Empty: the newest runs."""
+    owner: str = ""
+    """The key whose runs are meant, beside nobody's. The gateway sets it, whatever a client has written here."""
     limit: int = 20
     """From 1 to 1000."""
     after: int = 0

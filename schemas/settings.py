@@ -187,6 +187,10 @@ class Settings(BaseSettings):
         64, ge=1, description="Streams of events of runs that one key, or one address without a key, may follow at the same time."
     )
     deepsearch_key_daily_tokens: int = Field(0, ge=0, description="Tokens that the runs of one key may use in a day (UTC); 0: no limit.")
+    deepsearch_limits_url: Optional[SecretStr] = Field(
+        None,
+        description="Where these limits are counted for all gateways together: redis://HOST:PORT/0; unset: in the memory of each gateway.",
+    )
     deepsearch_api_key: Optional[SecretStr] = Field(
         None, description="Key that `deepsearch ask --host` and `deepsearch mcp --host` send to the Flow."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import os
 import socket
@@ -10,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 # jina changes the event loop of the whole process when it first makes a client; every test runs on the same one instead.
 os.environ["JINA_DISABLE_UVLOOP"] = "1"
@@ -20,6 +23,12 @@ from schemas.settings import Settings, get_settings
 from tests.scripted import ScriptedServer
 
 pytest_plugins = ["tests.engine", "tests.servers"]
+
+# A busy machine is no failure: an example may take its time, and so may an answer over the loopback interface (httpx gives it 5 s).
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
+_patience = inspect.signature(httpx.get).parameters["timeout"].default
+_patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
 _LOCAL_NAMES = {"", "localhost", "ip6-localhost", socket.gethostname().lower()}
 

@@ -93,8 +93,8 @@ class Workload:
 
     @property
     def is_autoscaled(self) -> bool:
-        """Whether the number of its pods follows from their work. Several controllers need a journal that they share, and the limits of
-        the gateway hold for each of its pods: an overlay decides about both."""
+        """Whether the number of its pods follows from their work. Several controllers need a journal that they share, several gateways
+        a Redis for their callers' limits: an overlay decides about both."""
         return self.stage not in ("gateway", "controller")
 
     @property

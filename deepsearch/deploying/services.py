@@ -39,8 +39,9 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "embedding_api_key": _EMBEDDING,
     "deepsearch_state_url": ("controller",),
     "deepsearch_cache_url": _REMEMBERING,
-    "deepsearch_corpus_url": ("jina_searcher", "page_reader"),
+    "deepsearch_corpus_url": ("controller", "jina_searcher", "page_reader"),  # the first one refuses what may not be searched
     "deepsearch_api_keys": ("gateway",),
+    "deepsearch_limits_url": ("gateway",),
     "deepsearch_api_key": (),
 }
 """Which services are told a secret: those that use it. The last is a client's."""

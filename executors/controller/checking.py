@@ -10,6 +10,7 @@ from datetime import date, datetime, timezone
 from docarray import DocList
 
 from executors.controller.attachments import attached
+from providers.corpus import corpus_folder
 from providers.json_schemas import JsonSchema
 from schemas.errors import InvalidRequest
 from schemas.reading import Attachment
@@ -89,6 +90,7 @@ def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:
         raise InvalidRequest(f"today is {request.today[:40]!r}; it must be a date such as 2026-01-31", field="today")
     if request.json_schema:
         JsonSchema(request.json_schema)
+    corpus = corpus_folder(settings, request.corpus) if request.corpus else None
     # The date belongs to the request from here on: prompts keep it past midnight, and when the run is resumed or replayed later.
     today = request.today or datetime.now(timezone.utc).date().isoformat()
     most = request.max_references
@@ -96,6 +98,7 @@ def checked(request: ResearchRequest, settings: Settings) -> ResearchRequest:
         update={
             "run_id": request.run_id or uuid.uuid4().hex[:16],
             "question": question,
+            "corpus": str(corpus or ""),
             "today": today,
             "max_references": _MOST_REFERENCES[request.mode] if most is None else most,
             "citations": request.citations or settings.deepsearch_citations,

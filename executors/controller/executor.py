@@ -6,6 +6,7 @@ from typing import Any, AsyncGenerator, Dict, Optional
 
 from jina import Executor, requests
 
+from executors.controller import belonging
 from executors.controller.checking import checked_limit
 from executors.controller.jobs import Jobs
 from executors.controller.remote_stages import RemoteStages
@@ -66,15 +67,17 @@ class Controller(Executor):
 
     @requests(on="/resume")
     async def resume(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
-        """Stream the rest of an interrupted run."""
-        async with aclosing(_never_raising(self._research.resume(doc.run_id))) as events:
+        """Stream the rest of an interrupted run of the caller's."""
+        rest = belonging.events_of(self._journal, doc.run_id, doc.owner, self._research.resume(doc.run_id))
+        async with aclosing(_never_raising(rest)) as events:
             async for event in events:
                 yield event
 
     @requests(on="/continue")
     async def go_on(self, doc: RunQuery, **kwargs) -> AsyncGenerator[ResearchEvent, None]:  # type: ignore[no-untyped-def]
-        """Stream a run's events after the one that is named, to its end; when nobody drives the run, it is driven here."""
-        async with aclosing(_never_raising(self._research.go_on(doc.run_id, doc.after, doc.after_offset))) as events:
+        """Stream the events of a run of the caller's after the one that is named, to its end; when nobody drives it, it is driven here."""
+        rest = self._research.go_on(doc.run_id, doc.after, doc.after_offset)
+        async with aclosing(_never_raising(belonging.events_of(self._journal, doc.run_id, doc.owner, rest))) as events:
             async for event in events:
                 yield event
 
@@ -87,7 +90,7 @@ class Controller(Executor):
         async for event in self._research.run(doc):
             ended = event.data
         if ended.get("outcome") == "failed":
-            raise from_code(ended.get("code", ""), ended.get("message", ""))
+            raise from_code(ended.get("code", ""), ended.get("message", ""), ended.get("field"))
         if ended.get("outcome") == "cancelled":
             raise Cancelled("the run was cancelled before there was an answer")
         if ended.get("outcome") == "interrupted":
@@ -101,7 +104,8 @@ class Controller(Executor):
 
     @requests(on="/approve")
     async def approve(self, doc: OutlineApproval, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
-        """Go on with a report whose outline waits for approval, without a client; `/events` follows it."""
+        """Go on with a report of the caller's whose outline waits for approval, without a client; `/events` follows it."""
+        await belonging.check(self._journal, doc.run_id, doc.owner)
         return await self._jobs.approve(doc)
 
     @requests(on="/events")
@@ -123,19 +127,23 @@ class Controller(Executor):
 
     @requests(on="/runs")
     async def runs(self, doc: RunQuery, **kwargs) -> RunList:  # type: ignore[no-untyped-def]
-        """The newest runs, or the one that is asked for."""
-        found = [await self._journal.summary(doc.run_id)] if doc.run_id else await self._journal.runs(checked_limit(doc.limit))
-        return RunList(runs=found)
+        """The newest of the caller's runs and nobody's, or the one of them that is asked for."""
+        if not doc.run_id:
+            return RunList(runs=await self._journal.runs(checked_limit(doc.limit), belonging.names_of(doc.owner)))
+        await belonging.check(self._journal, doc.run_id, doc.owner)
+        return RunList(runs=[await self._journal.summary(doc.run_id)])
 
     @requests(on="/cancel")
     async def cancel(self, doc: RunQuery, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
-        """Stop a run for good."""
+        """Stop a run of the caller's for good."""
+        await belonging.check(self._journal, doc.run_id, doc.owner)
         await self._research.cancel(doc.run_id)
         return await self._journal.summary(doc.run_id)
 
     @requests(on="/forget")
     async def forget(self, doc: RunQuery, **kwargs) -> RunSummary:  # type: ignore[no-untyped-def]
-        """Delete a run that is not under way, with everything that belongs to it."""
+        """Delete a run of the caller's that is not under way, with everything that belongs to it."""
+        await belonging.check(self._journal, doc.run_id, doc.owner)
         return await forget(self._journal, doc.run_id)
 
     async def leave(self) -> None:

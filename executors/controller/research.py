@@ -58,16 +58,18 @@ class Research:
     async def run(self, request: ResearchRequest, *, background: bool = False, parent: str = "") -> AsyncGenerator[ResearchEvent, None]:
         """Answer a question and stream what happens; the last event is `run_ended`. `parent` is the run that it works for.
 
+        It belongs to the key that the request names, or its parent's. Only the journal knows: who reads its events learns no name.
         Raises `InvalidRequest` before the first event. Closing the iterator early interrupts the run, which can be resumed.
         """
-        request = checked(request, self._settings)
+        asked_by = await self._journal.asked_by(parent) if parent else request.owner
+        request = checked(request.model_copy(update={"owner": ""}), self._settings)
         files = attached(request)
         request = without_contents(request)
         limits, now = limits_of(request, self._settings), time.time()
         started = ev.RunStarted(request=request, limits=limits, background=background, parent=parent, traceparent=traceparent())
         state = begin(started, now)
         first = StoredEvent(1, now, started)
-        await self._journal.create(summary_of(state), first, files)
+        await self._journal.create(summary_of(state), first, files, asked_by)
         async with aclosing(self._drive(state, [first])) as events:
             async for event in events:
                 yield event

@@ -120,6 +120,7 @@ def begin(started: ev.RunStarted, time: float) -> RunState:
         request=request,
         background=started.background,
         parent=started.parent,
+        begun_at=time,
         traceparent=started.traceparent,
         budget=Budget(limits=started.limits, started_at=time, now=time),
         question=question,

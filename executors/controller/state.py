@@ -33,6 +33,7 @@ class RunState(Record):
     question: str = Field(description="The question, trimmed.")
     background: bool = Field(False, description="Nobody waits for it.")
     parent: str = Field("", description="The run whose sub-problem this one works on.")
+    begun_at: float = Field(0.0, description="When it was begun, in seconds since the epoch: the time of its first event.", exclude=True)
     traceparent: str = Field("", description="The trace it belongs to; says nothing of the run, so the digest is without it.", exclude=True)
     outcome: Outcome = "running"
     phase: Phase = "attachments"

@@ -20,7 +20,7 @@ def summary_of(state: RunState, *, interrupted: bool = False) -> RunSummary:
         question=state.question,
         state=running if state.outcome == "running" else state.outcome,
         stop_reason=state.stop_reason or "",
-        started_at=state.budget.started_at,
+        started_at=state.begun_at,
         seconds=round(state.budget.elapsed, 3),
         steps=state.total_step,
         total_tokens=state.budget.spent.total_tokens,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from gateway.guard.keys import names_key
 from schemas.errors import DeepSearchError
 
 
@@ -23,6 +24,11 @@ class Call:
     """The headers that name its span at the gateway, once it was passed on to a stage."""
     refusal: DeepSearchError | None = None
     """Why a run was refused, for what the response says beside it."""
+
+    @property
+    def owner(self) -> str:
+        """Whose the runs are that it asks for: its key's. Who has none owns none, because an address is many people's."""
+        return self.caller if names_key(self.caller) else ""
 
 
 CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)

@@ -15,6 +15,8 @@ from schemas.settings import Settings
 logger = logging.getLogger(__name__)
 
 _HASHED = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_NAME = "key "
+"""How the names of callers with a key begin, and no others."""
 _MOST_KEY_BYTES = 1_024
 _MOST_FILE_BYTES = 10_000_000
 
@@ -54,7 +56,7 @@ class Keys:
                 logger.error("the keys stay as they were: %s", error)
         wanted = sha256(key.encode("utf-8", "surrogateescape")[:_MOST_KEY_BYTES]).digest()
         found = [known for known in self._listed | self._filed if hmac.compare_digest(known, wanted)]
-        return f"key {found[0].hex()[:16]}" if found else None
+        return f"{_NAME}{found[0].hex()[:16]}" if found else None
 
     def _read(self, file: Path) -> None:
         status = file.stat()
@@ -66,6 +68,11 @@ class Keys:
             raise ConfigurationError(f"{_FILE}: {file} has more than {_MOST_FILE_BYTES:,} bytes; is it the right file?", field=_FILE)
         lines = file.read_text("utf-8", "replace").splitlines()
         self._filed = _hashes(_FILE, (line for line in lines if not line.lstrip().startswith("#")))
+
+
+def names_key(caller: str) -> bool:
+    """Whether a caller's name is that of a key."""
+    return caller.startswith(_NAME)
 
 
 def _hashes(setting: str, keys: Iterable[str]) -> frozenset[bytes]:

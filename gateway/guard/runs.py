@@ -2,8 +2,8 @@
 
 Every call to a stage goes through the streamer, so here is the one place where nothing can be forgotten. A run that streams,
 or is waited for, holds its place as long as its call; a job's run goes on in the controller, so the gateway follows its events
-until it ends. What is not seen: runs of other gateways, jobs begun before this gateway's start, and what a run of a client
-that left spends after the gateway has asked for its report.
+until it ends. What is not seen: runs of other gateways, whose counts it may share, jobs begun before this gateway's start, and
+what a run of a client that left spends after the gateway has asked for its report.
 """
 
 from __future__ import annotations
@@ -70,21 +70,20 @@ class Runs:
         call = CURRENT.get() or Call(_GATEWAY)
         with ExitStack() as held:
             with _refusing(call):
-                self.limits.begin_run(call.caller)
-                held.callback(self.limits.end_run, call.caller)
+                held.callback(await self.limits.begin_run(call.caller))
                 await self._wait(call)
             held.callback(self._admission.leave)
             begun = time.monotonic()
             held.callback(lambda: metrics.RUN_SECONDS.observe(time.monotonic() - begun))
             return held.pop_all()
 
-    def permit(self, endpoint: str) -> None:
+    async def permit(self, endpoint: str) -> None:
         """Raise `QuotaUsed` when the current caller has no tokens left for a single stage, `TooManyFollowers` when it follows too much."""
         call = CURRENT.get()
         if endpoint not in RUNS | JOBS | _ABOUT_RUNS | _FREE:
             call = call or Call(_GATEWAY)
             with _refusing(call):
-                self.limits.check_quota(call.caller)
+                await self.limits.check_quota(call.caller)
         elif endpoint == _FOLLOWING and call is not None:
             with _refusing(call):
                 self.limits.check_followers(call.caller)
@@ -113,9 +112,9 @@ class Runs:
                 task.cancel()
             await asyncio.gather(entering, leaving, return_exceptions=True)
 
-    def spend(self, caller: str, tokens: int, run_id: str = "") -> None:
+    async def spend(self, caller: str, tokens: int, run_id: str = "") -> None:
         """Count tokens that a caller's run, or stage, has used."""
-        metrics.TOKENS.inc(self.limits.spend(caller, tokens, run_id))
+        metrics.TOKENS.inc(await self.limits.spend(caller, tokens, run_id))
 
 
 class GuardedStreamer(EndpointStreamer):
@@ -144,7 +143,7 @@ class GuardedStreamer(EndpointStreamer):
                 counted += 1
                 if counted > 1:  # the first was counted with the call
                     await self.runs.limits.request(caller)
-                self.runs.permit(request.header.exec_endpoint)
+                await self.runs.permit(request.header.exec_endpoint)
                 if request.header.exec_endpoint in RUNS | JOBS:
                     run.append(request)
                     return
@@ -184,7 +183,7 @@ class GuardedStreamer(EndpointStreamer):
     ) -> AsyncIterator[Any]:
         """As before, with a place for a run."""
         endpoint = str(exec_endpoint)
-        self.runs.permit(endpoint)
+        await self.runs.permit(endpoint)
         if exec_endpoint is None:
             yield docs
             return
@@ -194,15 +193,15 @@ class GuardedStreamer(EndpointStreamer):
             async for response in guarded:
                 yield response if return_results else response.docs
 
-    def permit(self, endpoint: str) -> None:
+    async def permit(self, endpoint: str) -> None:
         """As `Runs.permit`."""
-        self.runs.permit(endpoint)
+        await self.runs.permit(endpoint)
 
     async def rpc_stream_doc(self, request: Any, return_type: Any = DocList, **_: Any) -> AsyncGenerator[Any, None]:
         """As before, with a place for a run."""
         endpoint, caller, run_id, ended = request.header.exec_endpoint, caller_name(), "", False
         is_run = endpoint in RUNS
-        self.runs.permit(endpoint)
+        await self.runs.permit(endpoint)
         with await self.runs.enter() if is_run else self.runs.following() if endpoint == _FOLLOWING else nullcontext():
             if endpoint in _GOING_ON:
                 await self._know(run_of(request.proto_with_data.document))
@@ -214,10 +213,10 @@ class GuardedStreamer(EndpointStreamer):
                             run_id = event["run_id"].text if "run_id" in event else run_id
                             if "type" in event and event["type"].text == "run_ended":
                                 answer = _inner(event["data"], "answer")
+                                await self.runs.spend(caller, _tokens(_inner(answer, "usage")), run_id)
                                 ended = answer is not None  # without one it does not tell what it has spent
-                                self.runs.spend(caller, _tokens(_inner(answer, "usage")), run_id)
                         elif endpoint != _FOLLOWING:  # a run's events tell what it spent, but not at whose expense
-                            self._spent_by(caller, response.proto_with_data.document)
+                            await self._spent_by(caller, response.proto_with_data.document)
                         yield response
             finally:
                 if run_id and not ended:
@@ -240,7 +239,7 @@ class GuardedStreamer(EndpointStreamer):
         response = await (self._continuing.call(request, send, stream) if self._can_continue else send(request))
         if endpoint == "/forget":
             for run_id in run_ids:
-                self.runs.limits.forget(run_id)
+                await self.runs.limits.forget(run_id)
         if documents is not None:
             response.document_array_cls = documents
         return response
@@ -254,6 +253,7 @@ class GuardedStreamer(EndpointStreamer):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.runs.limits.close()
         await super().close()
 
     async def _run(self, endpoint: str, documents: int, responses: Any) -> AsyncGenerator[Any, None]:
@@ -273,20 +273,20 @@ class GuardedStreamer(EndpointStreamer):
         try:
             async with aclosing(responses):
                 async for response in responses:
-                    self._spent(caller, response)
+                    await self._spent(caller, response)
                     yield response
         except DeepSearchError as error:
-            self.runs.spend(caller, error.usage.total_tokens)
+            await self.runs.spend(caller, error.usage.total_tokens)
             raise
 
-    def _spent(self, caller: str, response: Any) -> None:
+    async def _spent(self, caller: str, response: Any) -> None:
         for document in _documents(response):
-            self._spent_by(caller, document)
+            await self._spent_by(caller, document)
 
-    def _spent_by(self, caller: str, document: DocProto) -> None:
+    async def _spent_by(self, caller: str, document: DocProto) -> None:
         if "usage" in document.data:
             run_id = document.data["run_id"].text if "run_id" in document.data else ""
-            self.runs.spend(caller, _tokens(document.data["usage"]), run_id)
+            await self.runs.spend(caller, _tokens(document.data["usage"]), run_id)
 
     async def _follow(self, run_id: str, caller: str, held: ExitStack) -> None:
         """Hold a job's place until its run ends."""
@@ -306,7 +306,7 @@ class GuardedStreamer(EndpointStreamer):
 
         It may have been begun at another gateway, or before this one's start.
         """
-        if not run_id or self.runs.limits.knows(run_id):
+        if not run_id or await self.runs.limits.knows(run_id):
             return
         try:
             found = await StageCalls(self).call("/runs", RunQuery(run_id=run_id), RunList)
@@ -315,7 +315,7 @@ class GuardedStreamer(EndpointStreamer):
         except DeepSearchError as error:
             logger.warning("what the run %s has used before is not known: %s", run_id, error)
         else:
-            self.runs.limits.remember(run_id, found.runs[0].total_tokens)
+            await self.runs.limits.remember(run_id, found.runs[0].total_tokens)
 
     async def _settle(self, run_id: str, caller: str) -> None:
         """Count what a run has spent whose end was not seen."""
@@ -324,7 +324,7 @@ class GuardedStreamer(EndpointStreamer):
         except DeepSearchError as error:
             logger.warning("what the run %s has used is not counted: %s", run_id, error)
         else:
-            self.runs.spend(caller, report.run.total_tokens, run_id)
+            await self.runs.spend(caller, report.run.total_tokens, run_id)
 
     def _later(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.ensure_future(work)

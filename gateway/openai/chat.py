@@ -24,7 +24,6 @@ from gateway.openai.run import Completion, Happening, Piece, Proposal, begin
 from gateway.openai.thoughts import Thought
 from gateway.openai.usage import usage_of
 from schemas.research import ResearchRequest
-from schemas.settings import get_settings
 
 _FINGERPRINT = "deepsearch"
 
@@ -39,7 +38,7 @@ def add(router: APIRouter, stages: StageCalls) -> None:
         responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def completions(body: ChatRequest, request: Request) -> Response:
-        research = await asyncio.to_thread(chat_research, body, get_settings())  # attachments and schemas take a while to check
+        research = await asyncio.to_thread(chat_research, body)  # attachments and schemas take a while to check
         chat = Chat(body, research)
         if body.stream:
             return _streamed(chat, await begin(stages, research))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from docarray import DocList
@@ -15,7 +14,6 @@ from gateway.openai.models import model_named
 from gateway.openai.structured import schema_text
 from schemas.errors import InvalidRequest
 from schemas.research import Effort, Message, ResearchRequest
-from schemas.settings import Settings
 from schemas.support import Citations
 
 LANGUAGES = (
@@ -161,15 +159,15 @@ class ResponseRequest(ResearchOptions):
     previous_response_id: str | None = Field(None, description="Only null: send earlier turns as input.")
 
 
-def chat_research(request: ChatRequest, settings: Settings) -> ResearchRequest:
+def chat_research(request: ChatRequest) -> ResearchRequest:
     """What a chat completion asks of the controller. Raises `InvalidRequest` naming the field that cannot be served."""
     messages = conversation(request.messages, "messages")
     schema = schema_text(request.response_format, "response_format")
     most = request.max_completion_tokens
-    return _research(request, settings, messages, effort=request.reasoning_effort, most_tokens=most, schema=schema)
+    return _research(request, messages, effort=request.reasoning_effort, most_tokens=most, schema=schema)
 
 
-def response_research(request: ResponseRequest, settings: Settings) -> ResearchRequest:
+def response_research(request: ResponseRequest) -> ResearchRequest:
     """What a response asks of the controller. Raises `InvalidRequest` naming the field that cannot be served."""
     if request.background:
         raise InvalidRequest("background: begin the run with POST /v1/research instead", field="background")
@@ -185,12 +183,11 @@ def response_research(request: ResponseRequest, settings: Settings) -> ResearchR
         messages.insert(0, Message(role="system", content=request.instructions))
     schema = schema_text(request.text.format if request.text else None, "text.format")
     effort = request.reasoning.effort if request.reasoning else None
-    return _research(request, settings, messages, effort=effort, most_tokens=request.max_output_tokens, schema=schema)
+    return _research(request, messages, effort=effort, most_tokens=request.max_output_tokens, schema=schema)
 
 
 def _research(
     options: ResearchOptions,
-    settings: Settings,
     messages: DocList[Message],
     *,
     effort: Effort | None,
@@ -216,6 +213,7 @@ def _research(
         "language_code": options.language_code,
         "search_language_code": options.search_language_code,
         "search_provider": options.search_provider,
+        "corpus": options.corpus,
         "with_images": options.with_images,
         "reasoning_effort": effort,
         "mode": options.mode,
@@ -227,23 +225,4 @@ def _research(
         "polish": options.polish,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
-    corpus = _corpus(options.corpus, settings) if options.corpus else ""
-    return ResearchRequest(run_id=uuid.uuid4().hex[:16], messages=messages, json_schema=schema, corpus=corpus, **given)
-
-
-def _corpus(requested: str, settings: Settings) -> str:
-    """The folder that a request names, which must be the configured one or inside it, links followed."""
-    refused = InvalidRequest("corpus: only the configured corpus, or a folder inside it, may be searched", field="corpus")
-    shared = settings.deepsearch_corpus_url is not None
-    if settings.deepsearch_corpus is None and not (shared and requested.startswith("/")):
-        raise refused
-    try:
-        configured = (settings.deepsearch_corpus or Path("/")).expanduser().resolve()
-        folder = (configured / Path(requested)).resolve()
-    except (ValueError, RuntimeError, OSError) as error:
-        raise refused from error
-    if not folder.is_relative_to(configured):
-        raise refused
-    if not shared and configured.is_dir() and not folder.is_dir():  # the gateway may run where the corpus is not
-        raise InvalidRequest("corpus: the configured corpus has no such folder", field="corpus")
-    return str(folder)
+    return ResearchRequest(run_id=uuid.uuid4().hex[:16], messages=messages, json_schema=schema, **given)

@@ -26,7 +26,6 @@ from gateway.openai.run import Completion, Happening, Piece, Proposal, begin
 from gateway.openai.thoughts import Thought
 from gateway.openai.usage import response_usage_of
 from schemas.research import ResearchRequest
-from schemas.settings import get_settings
 
 Event = dict[str, Any]
 
@@ -41,7 +40,7 @@ def add(router: APIRouter, stages: StageCalls) -> None:
         responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def create(body: ResponseRequest, request: Request) -> Response:
-        research = await asyncio.to_thread(response_research, body, get_settings())  # attachments and schemas take a while to check
+        research = await asyncio.to_thread(response_research, body)  # attachments and schemas take a while to check
         reply = Reply(body, research)
         if body.stream:
             return sse.response(reply.frames(await begin(stages, research)))

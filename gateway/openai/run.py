@@ -149,7 +149,7 @@ def _failure(data: dict[str, Any]) -> DeepSearchError:
     elif outcome == "interrupted":
         error = StageUnavailable(message or "The run was interrupted; it can be resumed.")
     else:
-        error = from_code(data.get("code", ""), message or "The run ended without an answer.")
+        error = from_code(data.get("code", ""), message or "The run ended without an answer.", data.get("field"))
     if data.get("answer"):
         error.usage = ResearchAnswer(**data["answer"]).usage
     return error

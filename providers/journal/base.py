@@ -3,6 +3,9 @@
 A run that is under way belongs to one process at a time. Ownership is a lease: its owner renews it while it works, and when the
 owner dies or loses the journal the lease runs out and any other process may claim the run. Whoever has lost a run cannot write
 to it any more, so no event is written twice and none by two owners.
+
+That has nothing to do with who asked for the run: the name of the key that it belongs to is written once, when it begins, and is
+in no event and no line about it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import NamedTuple, Protocol
 
+from schemas.errors import RunNotFound
 from schemas.events import JournalEvent
 from schemas.reading import Attachment, Page
 from schemas.research import RunSummary
@@ -34,6 +38,11 @@ class Renewal(NamedTuple):
     """Runs whose cancellation somebody asked for."""
 
 
+def not_found(run_id: str) -> RunNotFound:
+    """What is raised for a run that is not there, and for one that whoever asks is not to know of."""
+    return RunNotFound(f"no run {run_id!r}", field="run_id")
+
+
 class Journal(Protocol):
     """Keeps runs. What a write has returned from survives the death of every process but the storage's own.
 
@@ -41,9 +50,10 @@ class Journal(Protocol):
     again by the journal itself, without effect when it had been made already, for as long as `DEEPSEARCH_LEASE_SECONDS`.
     """
 
-    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment], asked_by: str = "") -> None:
         """Register a new run of ours, with its first event and the files that came with the question (by URL): all or nothing.
 
+        `asked_by` names the key that it belongs to, for good; empty: nobody.
         Raises `InvalidRequest` (field `run_id`) when the id is taken.
         """
         ...
@@ -94,8 +104,15 @@ class Journal(Protocol):
         """Digest of the final state, empty when the run has not ended. Raises `RunNotFound`."""
         ...
 
-    async def runs(self, limit: int) -> list[RunSummary]:
-        """The newest runs, newest first; those that work for another run are left out."""
+    async def asked_by(self, run_id: str) -> str:
+        """Name of the key that a run belongs to, empty when it is nobody's. Raises `RunNotFound`."""
+        ...
+
+    async def runs(self, limit: int, asked_by: Collection[str] | None = None) -> list[RunSummary]:
+        """The newest runs, newest first; those that work for another run are left out.
+
+        With `asked_by` only those that belong to one of these keys; the empty name stands for nobody.
+        """
         ...
 
     async def unfinished(self, limit: int) -> list[RunSummary]:
@@ -130,7 +147,7 @@ class Journal(Protocol):
         pages: Collection[Page],
         attachments: Mapping[str, Attachment],
     ) -> None:
-        """Keep a run that came from another journal, all or nothing; a running one is kept as `interrupted`.
+        """Keep a run that came from another journal, all or nothing; a running one is kept as `interrupted`. It is nobody's.
 
         Raises `InvalidRequest` (field `run_id`) when the id is taken.
         """

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from providers.journal.base import Renewal, StoredEvent
+from providers.journal.base import Renewal, StoredEvent, not_found
 from providers.journal.migrations import steps_from
 from providers.journal.owner import this_process
 from providers.journal.persistence import answer_seconds, persistently, shown_place
@@ -70,9 +70,9 @@ class PostgresJournal:
         self._opening = asyncio.Lock()
         self._closed = False
 
-    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment], asked_by: str = "") -> None:
         """Register a new run of ours. Raises `InvalidRequest` when the id is taken."""
-        await self._register(summary, "", [first], [], attachments, lease_seconds=self._lease_seconds)
+        await self._register(summary, "", [first], [], attachments, lease_seconds=self._lease_seconds, asked_by=asked_by)
 
     async def _register(
         self,
@@ -83,6 +83,7 @@ class PostgresJournal:
         attachments: Mapping[str, Attachment],
         *,
         lease_seconds: float = 0.0,
+        asked_by: str = "",
     ) -> None:
         run_id, number = summary.run_id, next(self._writes)
 
@@ -90,10 +91,10 @@ class PostgresJournal:
             async with connection.transaction():
                 made = await connection.fetchval(
                     "INSERT INTO deepsearch_runs (run_id, parent, background, state, started_at, updated_at, owner, writes, lease_until,"
-                    f" events, summary, state_digest) VALUES ($1, $2, $4, $5, $6, {_NOW}, $7, $8, {_LEASE}, $9, $10, $11)"
+                    f" events, summary, state_digest, asked_by) VALUES ($1, $2, $4, $5, $6, {_NOW}, $7, $8, {_LEASE}, $9, $10, $11, $12)"
                     " ON CONFLICT DO NOTHING RETURNING true",
                     run_id, summary.parent, lease_seconds, summary.background, summary.state, summary.started_at, self._owner, number,
-                    len(events), summary.model_dump_json(), state_digest,
+                    len(events), summary.model_dump_json(), state_digest, asked_by,
                 )  # fmt: skip
                 if not made:
                     row = await connection.fetchrow("SELECT owner, writes FROM deepsearch_runs WHERE run_id = $1", run_id)
@@ -205,7 +206,7 @@ class PostgresJournal:
         """Have the owner of a run learn that the run is to be cancelled. Raises `RunNotFound`."""
         statement = "UPDATE deepsearch_runs SET cancel_asked = true WHERE run_id = $1 RETURNING true"
         if not await self._do(lambda connection: connection.fetchval(statement, _key(run_id))):
-            raise _not_found(run_id)
+            raise not_found(run_id)
 
     async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
         """The events after a sequence number, in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
@@ -232,9 +233,20 @@ class PostgresJournal:
         row = await self._do(lambda connection: self._row(connection, run_id))
         return str(row["state_digest"])
 
-    async def runs(self, limit: int) -> list[RunSummary]:
+    async def asked_by(self, run_id: str) -> str:
+        """Name of the key that a run belongs to. Raises `RunNotFound`."""
+        statement = "SELECT asked_by FROM deepsearch_runs WHERE run_id = $1"
+        found = await self._do(lambda connection: connection.fetchval(statement, _key(run_id)))
+        if found is None:
+            raise not_found(run_id)
+        return str(found)
+
+    async def runs(self, limit: int, asked_by: Collection[str] | None = None) -> list[RunSummary]:
         """The newest runs, newest first."""
-        return await self._summaries("parent = '' ORDER BY started_at DESC, number DESC LIMIT $1", limit)
+        newest = "ORDER BY started_at DESC, number DESC LIMIT $1"
+        if asked_by is None:
+            return await self._summaries(f"parent = '' {newest}", limit)
+        return await self._summaries(f"parent = '' AND asked_by = ANY($2) {newest}", limit, list(asked_by))
 
     async def unfinished(self, limit: int) -> list[RunSummary]:
         """Interrupted jobs, oldest first."""
@@ -353,12 +365,12 @@ class PostgresJournal:
             _key(run_id),
         )
         if row is None:
-            raise _not_found(run_id)
+            raise not_found(run_id)
         return row
 
-    async def _summaries(self, which: str, value: int | str) -> list[RunSummary]:
+    async def _summaries(self, which: str, *values: int | str | list[str]) -> list[RunSummary]:
         statement = f"SELECT summary, {_STATE} AS state FROM deepsearch_runs WHERE {which}"
-        rows = await self._do(lambda connection: connection.fetch(statement, value))
+        rows = await self._do(lambda connection: connection.fetch(statement, *values))
         return [_summary(row) for row in rows]
 
     def _made(self, row: Any, number: int) -> bool:
@@ -457,10 +469,6 @@ def _key(text: str) -> str:
 
 def _summary(row: Any) -> RunSummary:
     return RunSummary.model_validate_json(row["summary"]).model_copy(update={"state": row["state"]})
-
-
-def _not_found(run_id: str) -> RunNotFound:
-    return RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
 
 
 async def _migrate(connection: Any) -> None:

@@ -16,7 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from providers.journal.base import Renewal, StoredEvent
+from providers.journal.base import Renewal, StoredEvent, not_found
 from providers.journal.owner import this_process
 from providers.journal.persistence import answer_seconds, persistently, shown_place
 from providers.storage_url import without_user
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 FORM = "redis://:PASSWORD@HOST:PORT/0"
-VERSION = 1
-"""Of the keys and what they hold."""
+VERSION = 2
+"""Of the keys and what they hold. Those of version 1 are read as they are: no run of theirs belongs to anybody."""
 
 _PREFIX = "deepsearch:journal:"
 _CONNECTIONS = 10
@@ -88,9 +88,9 @@ class RedisJournal:
         self._checked = False
         self._closed = False
 
-    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment], asked_by: str = "") -> None:
         """Register a new run of ours. Raises `InvalidRequest` when the id is taken."""
-        await self._register(summary, "", [first], [], attachments, lease_seconds=self._lease_seconds)
+        await self._register(summary, "", [first], [], attachments, lease_seconds=self._lease_seconds, asked_by=asked_by)
 
     async def _register(
         self,
@@ -101,6 +101,7 @@ class RedisJournal:
         attachments: Mapping[str, Attachment],
         *,
         lease_seconds: float = 0.0,
+        asked_by: str = "",
     ) -> None:
         run_id, number, attempts = summary.run_id, next(self._writes), itertools.count(1)
 
@@ -121,7 +122,7 @@ class RedisJournal:
                 await stage.execute()
             made = await self._run(
                 "register", run_id, staged, self._owner, number, lease_seconds, summary.parent, int(summary.background), summary.state,
-                repr(summary.started_at), summary.model_dump_json(), state_digest,
+                repr(summary.started_at), summary.model_dump_json(), state_digest, asked_by,
             )  # fmt: skip
             if made == b"taken":
                 raise InvalidRequest(f"run_id {run_id!r} is taken: choose another or none", field="run_id")
@@ -150,7 +151,7 @@ class RedisJournal:
         """Become the owner of a run. Raises `RunNotFound`, or `RunUnderWay` when it has an owner."""
         made = await self._script("claim", run_id, self._owner, next(self._writes), self._lease_seconds)
         if made == b"missing":
-            raise _not_found(run_id)
+            raise not_found(run_id)
         if made == b"under way":
             raise RunUnderWay(f"run {run_id} is under way", field="run_id")
         return bool(made == b"owner gone")
@@ -165,7 +166,7 @@ class RedisJournal:
     async def ask_to_cancel(self, run_id: str) -> None:
         """Have the owner of a run learn that the run is to be cancelled. Raises `RunNotFound`."""
         if not await self._script("ask_to_cancel", run_id):
-            raise _not_found(run_id)
+            raise not_found(run_id)
 
     async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
         """The events after a sequence number, in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
@@ -187,9 +188,15 @@ class RedisJournal:
         digest: bytes = (await self._line(run_id))[2]
         return digest.decode()
 
-    async def runs(self, limit: int) -> list[RunSummary]:
+    async def asked_by(self, run_id: str) -> str:
+        """Name of the key that a run belongs to. Raises `RunNotFound`."""
+        name: bytes = (await self._line(run_id))[3]
+        return name.decode()
+
+    async def runs(self, limit: int, asked_by: Collection[str] | None = None) -> list[RunSummary]:
         """The newest runs, newest first."""
-        return [_summary(line) for line in await self._script("lines", "runs", limit)]
+        which = ("runs", limit) if asked_by is None else ("runs of", limit, *asked_by)
+        return [_summary(line) for line in await self._script("lines", *which)]
 
     async def unfinished(self, limit: int) -> list[RunSummary]:
         """Interrupted jobs, oldest first."""
@@ -264,7 +271,7 @@ class RedisJournal:
     async def _line(self, run_id: str) -> Any:
         lines = await self._script("lines", "one", run_id)
         if not lines:
-            raise _not_found(run_id)
+            raise not_found(run_id)
         return lines[0]
 
     async def _script(self, name: str, *values: Any) -> Any:
@@ -307,6 +314,8 @@ class RedisJournal:
         version = int(await self._client.get(_key("version")) or VERSION)
         if version > VERSION:
             raise JournalError(f"the journal has version {version} and this release knows {VERSION}: use the release that wrote it")
+        if version < VERSION:
+            await self._client.set(_key("version"), VERSION)
         if not self._checked and not int(server.get("aof_enabled", 1)):
             logger.warning("the Redis server of DEEPSEARCH_STATE_URL has no append-only file (appendonly yes): runs are lost when it stops")
         self._checked = True
@@ -352,7 +361,3 @@ def _unpacked(stored: bytes) -> bytes:
 
 def _summary(line: Any) -> RunSummary:
     return RunSummary.model_validate_json(line[0]).model_copy(update={"state": line[1].decode()})
-
-
-def _not_found(run_id: str) -> RunNotFound:
-    return RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from providers.journal.base import Renewal, StoredEvent
+from providers.journal.base import Renewal, StoredEvent, not_found
 from providers.journal.migrations import steps_from
 from providers.journal.owner import is_known_dead, this_process
 from schemas.errors import InvalidRequest, JournalError, RunLost, RunNotFound, RunUnderWay
@@ -68,17 +68,21 @@ class SQLiteJournal:
                 raise
             self._connection.execute("COMMIT")
 
-    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment]) -> None:
+    async def create(self, summary: RunSummary, first: StoredEvent, attachments: Mapping[str, Attachment], asked_by: str = "") -> None:
         """Register a new run of ours. Raises `InvalidRequest` when the id is taken."""
         with self._transaction() as connection:
-            self._register(connection, summary, "", self._owner, time.time() + self._lease_seconds)
+            self._register(connection, summary, "", time.time() + self._lease_seconds, asked_by)
             _write(connection, summary.run_id, [first], [], attachments)
 
-    def _register(self, connection: sqlite3.Connection, summary: RunSummary, state_digest: str, owner: str, lease_until: float) -> None:
+    def _register(
+        self, connection: sqlite3.Connection, summary: RunSummary, state_digest: str, lease_until: float, asked_by: str = ""
+    ) -> None:
+        line = summary.model_dump_json()
         try:
             connection.execute(
-                "INSERT INTO runs (run_id, started_at, updated_at, owner, lease_until, summary, state_digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (summary.run_id, summary.started_at, time.time(), owner, lease_until, summary.model_dump_json(), state_digest),
+                "INSERT INTO runs (run_id, started_at, updated_at, owner, lease_until, summary, state_digest, asked_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (summary.run_id, summary.started_at, time.time(), self._owner, lease_until, line, state_digest, asked_by),
             )
         except sqlite3.IntegrityError as error:
             raise InvalidRequest(f"run_id {summary.run_id!r} is taken: choose another or none", field="run_id") from error
@@ -148,7 +152,7 @@ class SQLiteJournal:
         with self._errors():
             asked = self._connection.execute("UPDATE runs SET cancel_asked = 1 WHERE run_id = ?", (run_id,))
         if asked.rowcount == 0:
-            raise _not_found(run_id)
+            raise not_found(run_id)
 
     async def events(self, run_id: str, after: int = 0) -> list[StoredEvent]:
         """The events after a sequence number, in order. Raises `RunNotFound`, and `JournalError` when one cannot be read."""
@@ -171,9 +175,19 @@ class SQLiteJournal:
         """Digest of the final state, empty when the run has not ended. Raises `RunNotFound`."""
         return str(self._row(run_id)[3])
 
-    async def runs(self, limit: int) -> list[RunSummary]:
+    async def asked_by(self, run_id: str) -> str:
+        """Name of the key that a run belongs to. Raises `RunNotFound`."""
+        with self._errors():
+            row = self._connection.execute("SELECT asked_by FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise not_found(run_id)
+        return str(row[0])
+
+    async def runs(self, limit: int, asked_by: Collection[str] | None = None) -> list[RunSummary]:
         """The newest runs, newest first."""
-        return self._summaries("coalesce(json_extract(summary, '$.parent'), '') = '' ORDER BY started_at DESC, rowid DESC", limit)
+        whose = f" AND asked_by IN ({','.join('?' * len(asked_by))})" if asked_by is not None else ""
+        heads = f"coalesce(json_extract(summary, '$.parent'), '') = ''{whose} ORDER BY started_at DESC, rowid DESC"
+        return self._summaries(heads, limit, *(asked_by or ()))
 
     async def unfinished(self, limit: int) -> list[RunSummary]:
         """Interrupted jobs, oldest first."""
@@ -237,7 +251,7 @@ class SQLiteJournal:
         """Keep a run that came from another journal. Raises `InvalidRequest` when the id is taken."""
         with self._transaction() as connection:
             kept = summary.model_copy(update={"state": "interrupted"}) if summary.state == "running" else summary
-            self._register(connection, kept, state_digest, self._owner, 0.0)
+            self._register(connection, kept, state_digest, 0.0)
             _write(connection, summary.run_id, events, pages, attachments)
 
     async def forget(self, run_id: str) -> None:
@@ -304,7 +318,7 @@ class SQLiteJournal:
                 (run_id,),
             ).fetchone()
         if row is None:
-            raise _not_found(run_id)
+            raise not_found(run_id)
         return row
 
     def _summary(self, row: tuple[str, str, float, str]) -> RunSummary:
@@ -321,10 +335,6 @@ class SQLiteJournal:
 
 
 _ROW = "summary, owner, lease_until, state_digest"
-
-
-def _not_found(run_id: str) -> RunNotFound:
-    return RunNotFound(f"no run {run_id!r}: `deepsearch runs` lists them", field="run_id")
 
 
 def _write(

@@ -84,6 +84,8 @@ def convert(data: bytes, name: str, *, media_type: str | None = None, max_bytes:
     except ReadError:
         raise
     except (ValueError, RecursionError, MemoryError) as error:
+        if kind == "text" and (media == "application/pdf" or _suffix(name) == ".pdf"):
+            raise ReadError(f"{name}: it cannot be read as PDF: the file is damaged (it does not begin as one)") from error
         raise ReadError(f"{name}: it cannot be read as {kind.upper()}: {_first_line(error)}") from error
     if len(document.text) > max_bytes:
         # The text of some documents is longer than they are: tables, indentation, compressed PDF.
@@ -198,6 +200,10 @@ def _markdown_links(text: str) -> tuple[DocumentLink, ...]:
 
 
 _CONVERTERS = {"html": _html, "pdf": _pdf, "feed": _xml, "xml": _xml, "json": _json, "csv": _csv, "text": _text}
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name.partition("?")[0].partition("#")[0]).suffix.lower()
 
 
 def _url(name: str) -> str | None:

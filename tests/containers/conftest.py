@@ -25,7 +25,7 @@ def project(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 
 @pytest.fixture(scope="session")
 def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The same with two databases: PostgreSQL for the journal and Redis for the cache, and Prometheus. Their images are made here."""
+    """The same with two databases: PostgreSQL for the journal, Redis for the cache and the limits, and Prometheus; images made here."""
     for service in ("postgres", "redis", "prometheus"):
         with (SERVICES / f"{service}.Dockerfile").open("rb") as file:
             build = ["docker", "build", "--quiet", "--tag", f"deepsearch-test-{service}", "-"]
@@ -37,6 +37,7 @@ def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
         "REDIS_PASSWORD": REDIS,
         "DEEPSEARCH_CACHE_URL": f"redis://:{REDIS}@redis:6379/0",
         "DEEPSEARCH_CACHE": "read-write",
+        "DEEPSEARCH_LIMITS_URL": f"redis://:{REDIS}@redis:6379/1",
         "DEEPSEARCH_STAGE_METRICS": "true",
         "DEEPSEARCH_API_KEY": KEY,
         "DEEPSEARCH_LEASE_SECONDS": "5",

@@ -66,7 +66,7 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--flow", str(ROOT / "flow.yml")], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=30
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "written: docker-compose.yml\n", "")
     assert (tmp_path / "docker-compose.yml").read_text() == (ROOT / "docker-compose.yml").read_text()
 
 

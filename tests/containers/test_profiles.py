@@ -26,8 +26,14 @@ def sql(project: Project, query: str) -> list[str]:
 
 
 def begin(client: httpx.Client, run_id: str) -> None:
-    request = {"question": QUESTION, "no_direct_answer": True, "run_id": run_id}
-    assert client.post("/v1/research", json=request).status_code == 202
+    """Begin a run as soon as the caller may have another one."""
+
+    def begun() -> bool:
+        response = client.post("/v1/research", json={"question": QUESTION, "no_direct_answer": True, "run_id": run_id})
+        assert response.status_code in (202, 429), response.text
+        return response.status_code == 202
+
+    wait_until(begun, 120, lambda: run_id)
 
 
 def state(client: httpx.Client, run_id: str) -> str:
@@ -62,7 +68,16 @@ def test_only_those_who_use_a_database_know_its_password(stack: Project) -> None
             if any(password in line for line in container["Config"]["Env"]):
                 services.add(container["Config"]["Labels"]["com.docker.compose.service"])
     assert told[POSTGRES] == {"postgres", "controller"}
-    assert told[REDIS] == {"redis", "query_planner", "jina_searcher", "url_ranker", "page_reader", "evaluator", "answer_finalizer"}
+    assert told[REDIS] == {
+        "redis",
+        "gateway",
+        "query_planner",
+        "jina_searcher",
+        "url_ranker",
+        "page_reader",
+        "evaluator",
+        "answer_finalizer",
+    }
 
 
 def test_the_journal_is_in_postgresql_and_the_cache_in_redis(stack: Project) -> None:
@@ -78,6 +93,8 @@ def test_the_journal_is_in_postgresql_and_the_cache_in_redis(stack: Project) -> 
     assert set(sql(stack, "SELECT run_id FROM deepsearch_runs")) == {"first", "second"}
     keys = docker("exec", stack.containers("redis")[0]["Id"], "redis-cli", "--no-auth-warning", "-a", REDIS, "dbsize")
     assert int(keys) > 5
+    limits = docker("exec", stack.containers("redis")[0]["Id"], "redis-cli", "--no-auth-warning", "-a", REDIS, "-n", "1", "keys", "*")
+    assert limits and all(key.startswith("deepsearch:limits:") for key in limits.splitlines())
     for service in ("controller", "page_reader"):
         assert ".db" not in docker("exec", stack.containers(service)[0]["Id"], "ls", "-R", "/data")
 

@@ -30,8 +30,10 @@ from deepsearch.archive import export_run, import_run
 from deepsearch.history import replayed
 from executors.controller.research import Research
 from executors.controller.state import digest
+from executors.controller.telling import summary_of
 from providers.journal import Journal, SQLiteJournal
 from providers.reader.pages import page_id
+from schemas import events as ev
 from schemas.errors import InvalidRequest, RunNotFound
 from schemas.planning import DecideRequest, Decision
 from schemas.reading import Attachment, ReadRequest, ReadResponse
@@ -169,6 +171,28 @@ async def test_a_team_that_was_interrupted_goes_on_under_another_id(journal: SQL
     ended = (await collect(Research(stages(), other, Settings(_env_file=None)).resume("copy")))[-1]
     assert ended.data["outcome"] == "finished"
     assert [child.run_id for child in await other.children("copy")] == ["copy-1", "copy-2"]
+
+
+async def test_an_imported_run_is_nobodys_whatever_its_file_says(journal: SQLiteJournal, other: SQLiteJournal, tmp_path: Path) -> None:
+    await run(journal, "r1", owner="key of alice", team_size=2)
+    assert [await journal.asked_by(run_id) for run_id in ("r1", "r1-1")] == ["key of alice"] * 2
+    await export_run(journal, "r1", tmp_path / "run")
+    assert b"alice" not in gzip.decompress((tmp_path / "run").read_bytes())
+    await import_run(other, tmp_path / "run")
+    assert [await other.asked_by(run_id) for run_id in ("r1", "r1-1")] == ["", ""]
+
+    events = await journal.events("r1-1")
+    told = events[0].event
+    assert isinstance(told, ev.RunStarted)
+    lie = told.model_copy(update={"request": told.request.model_copy(update={"run_id": "lie", "owner": "key of bob"}), "parent": ""})
+    events[0] = events[0]._replace(event=lie)
+    state, _ = replayed(events)
+    await journal.restore(summary_of(state), digest(state), events, [one async for one in journal.pages("r1-1")], {})
+    await export_run(journal, "lie", tmp_path / "lie")
+    assert b"key of bob" in gzip.decompress((tmp_path / "lie").read_bytes())
+    await import_run(other, tmp_path / "lie")
+    (summary, kept, stored, _, _) = (await whole(other, "lie"))["lie"]
+    assert await other.asked_by("lie") == "" and "bob" not in f"{summary} {stored}" and kept == digest(replayed(stored)[0])
 
 
 @pytest.mark.parametrize("source", NAMES)

@@ -203,7 +203,7 @@ async def test_leaving_early_ends_the_call() -> None:
     async with grpc_server(gateway) as address, DeepSearchClient(address) as client:
         async with aclosing(client.stream(ResearchRequest(question="Is it?"))) as events:
             assert (await anext(events)).data == {"text": "half"}
-        await asyncio.wait_for(gateway.cancelled.wait(), 5)
+        await asyncio.wait_for(gateway.cancelled.wait(), 30)
 
 
 async def test_another_server_on_the_grpc_port_is_told() -> None:

@@ -21,7 +21,7 @@ from jina import Client
 
 from deepsearch.client import DeepSearchClient
 from deepsearch.flow_calls import FlowCalls
-from schemas.errors import RunNotFound
+from schemas.errors import InvalidRequest, RunNotFound
 from schemas.events import ResearchEvent
 from schemas.planning import DecideRequest, Decision, Understanding, UnderstandRequest
 from schemas.ranking import DedupeRequest, DedupeResponse
@@ -183,6 +183,39 @@ async def test_bad_requests_over_grpc(served: Served) -> None:
     assert events[-1].type == "run_ended" and events[-1].data["code"] == "invalid_request"
 
 
+async def test_a_corpus_that_may_not_be_searched_is_refused_at_every_door_before_a_run_begins(served: Served) -> None:
+    before = (await one(served, "/runs", RunQuery(), RunList)).runs
+    wanted: dict[str, Any] = {"question": QUESTION, "corpus": "/etc"}
+    chat = {"messages": [{"role": "user", "content": QUESTION}], "corpus": "/etc"}
+    for path, body, field in (
+        ("/v1/research", wanted, "field"),
+        ("/v1/chat/completions", chat, "param"),
+        ("/v1/chat/completions", {**chat, "stream": True}, "param"),
+        ("/v1/responses", {"input": QUESTION, "corpus": "/etc"}, "param"),
+        ("/research", {"data": [wanted]}, "field"),
+    ):
+        response = await asyncio.to_thread(httpx.post, served.http + path, json=body, timeout=30)
+        assert response.status_code == 400, (path, response.text)
+        assert "corpus: only the folder set as DEEPSEARCH_CORPUS" in response.text
+        if not path.startswith("/research"):
+            assert response.json()["error"][field] == "corpus"
+    with httpx.stream("GET", f"{served.http}/research/stream", params=wanted, timeout=30) as told:
+        events = [json.loads(line[6:]) for line in told.iter_lines() if line.startswith("data: {")]
+    ended = {"outcome": "failed", "code": "invalid_request", "field": "corpus"}
+    assert len(events) == 1 and events[0]["data"].items() >= ended.items()
+    events = await stream(served, "/research/stream", ResearchRequest(**wanted))
+    assert len(events) == 1 and events[0].data.items() >= ended.items()
+    for door in (served.http, f"grpc://127.0.0.1:{served.settings['DEEPSEARCH_GRPC_PORT']}"):
+        async with DeepSearchClient(door) as client:
+            with pytest.raises(InvalidRequest) as refused:
+                await client.ask(ResearchRequest(**wanted))
+        assert refused.value.field == "corpus"
+    for on in ("/research", "/submit"):
+        with pytest.raises(Exception, match="corpus: only the folder set as DEEPSEARCH_CORPUS"):
+            await one(served, on, ResearchRequest(**wanted), RunSummary)
+    assert (await one(served, "/runs", RunQuery(), RunList)).runs == before
+
+
 async def test_runs_are_listed_and_resume_of_a_finished_run_gives_its_end(served: Served) -> None:
     await stream(served, "/research/stream", research(run_id="listed"))
     runs = await one(served, "/runs", RunQuery(), RunList)
@@ -219,7 +252,7 @@ async def test_a_client_that_leaves_stops_the_work_and_the_run_can_be_resumed(se
         follow.cancel()
         await asyncio.gather(follow, return_exceptions=True)
         assert await asyncio.to_thread(served.upstream.wait_for_lost_streams, lost + 1), "the model's call was not cut"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await one(served, "/runs", RunQuery(run_id="left"), RunList)).runs[0].state != "interrupted":
                 pass  # each turn is a call to the controller, which has just been told that the client has gone
     rest = await stream(served, "/resume", RunQuery(run_id="left"))

@@ -30,7 +30,7 @@ class EchoController(Executor):
         if not doc.question:
             raise InvalidRequest("The question is empty; send one.", field="question")
         if doc.question == "gone":
-            raise RunNotFound("No run has the id r1.", field="run_id")
+            raise RunNotFound("no run 'r1'", field="run_id")
         if doc.question == "broke":
             raise BudgetExceeded("100 tokens are left, the call needs 200.", usage=Usage(prompt_tokens=7))
         if doc.question == "defect":

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.scripted.server import ScriptedServer
@@ -87,7 +87,8 @@ def start_flow(settings: dict[str, str], told: Path) -> subprocess.Popen[str]:
 def kill(process: subprocess.Popen[str]) -> None:
     """End every process of a Flow at once."""
     for number in processes_of(process.pid):
-        os.kill(number, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended just now
+            os.kill(number, signal.SIGKILL)
     process.communicate()
 
 
@@ -98,7 +99,7 @@ def flow_of(settings: dict[str, str], told: Path) -> Iterator[subprocess.Popen[s
     try:
         yield process
         process.send_signal(signal.SIGTERM)
-        assert process.wait(40) == 0
+        assert process.wait(60) == 0
         assert processes_of(process.pid) == []
     finally:
         kill(process)

@@ -29,7 +29,9 @@ pytestmark = pytest.mark.flow
 
 QUESTION = "How do I scale the page readers?"
 SOON = 1.0
-"""Seconds within which everything must have ended."""
+"""Seconds in which nothing more may begin."""
+PATIENCE = 30.0
+"""Seconds that a busy machine has to end everything; no call ends so soon by its own time limit."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with ScriptedServer() as upstream:
         add_session(upstream)
-        settings = scripted_settings(upstream, home)
+        settings = scripted_settings(upstream, home, SEARCH_TIMEOUT_SECONDS="600")
         with flow_of(settings, home / "log"):
             http, rpc = settings["DEEPSEARCH_HTTP_PORT"], settings["DEEPSEARCH_GRPC_PORT"]
             yield Served(f"http://127.0.0.1:{http}", f"127.0.0.1:{rpc}", upstream)
@@ -137,12 +139,12 @@ async def test_nothing_goes_on_for_a_client_that_has_left(served: Served, case: 
     with silent(upstream, service):
         lost, before = upstream.streams_lost, len(upstream.sent(silent_path))
         async with asking(served):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while len(upstream.sent(silent_path)) == before:
                     await asyncio.to_thread(upstream.wait_for_requests, len(upstream.requests) + 1, 0.1)
             assert upstream.under_way > 0 and upstream.streams_lost == lost
         left = time.monotonic()
-        assert await asyncio.to_thread(upstream.wait_until_idle, SOON), f"{upstream.under_way} calls are still under way"
+        assert await asyncio.to_thread(upstream.wait_until_idle, PATIENCE), f"{upstream.under_way} calls are still under way"
         assert upstream.streams_lost > lost
         await asyncio.to_thread(upstream.wait_for_requests, len(upstream.requests) + 1_000, max(0.0, left + SOON - time.monotonic()))
         sent = len(upstream.requests)
@@ -181,8 +183,8 @@ async def test_nothing_goes_on_when_the_time_is_over(served: Served, hanging: st
             response = await client.post("/v1/chat/completions", json=body)
             took = time.monotonic() - asked
         sent = len(upstream.requests)
-        assert took < 4.5, took
+        assert took < PATIENCE, took
         ended = response.json()
         assert (ended["stop_reason"] if response.status_code == 200 else ended["error"]["code"]) in endings, response.text
-        assert await asyncio.to_thread(upstream.wait_until_idle, SOON), f"{upstream.under_way} calls are still under way"
+        assert await asyncio.to_thread(upstream.wait_until_idle, PATIENCE), f"{upstream.under_way} calls are still under way"
         assert not await asyncio.to_thread(upstream.wait_for_requests, sent + 1, SOON), upstream.requests[sent:]

@@ -51,7 +51,7 @@ def echo_flow(home: Path, **replacements: str) -> Path:
 
 def failure(flow_file: Path, home: Path, **environment: str) -> tuple[int, str, str]:
     with serving(flow_file, home, **environment) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         assert flow_process.processes_of(process.pid) == []
         return process.returncode, out, err
 
@@ -62,7 +62,7 @@ def test_the_flow_loads_with_nothing_in_the_environment(name: str, tmp_path: Pat
     for package in ("executors", "gateway"):
         (tmp_path / package).symlink_to(flow_process.ROOT / package)
     process = flow_process.start(LOAD, name, home=tmp_path)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     nodes = {name: rest for name, *rest in eval(out)}
     assert nodes["gateway"] == ["gateway/config.yml", [8081, 8080], "127.0.0.1", 1]
@@ -141,7 +141,7 @@ def test_a_signal_lets_the_stream_in_flight_finish_and_leaves_no_process(number:
             rest = list(lines)
         assert rest.count("event: update") == 3
         assert rest.count("event: end") == 1
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == 0
         assert flow_process.processes_of(process.pid) == []
 

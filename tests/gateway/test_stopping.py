@@ -101,6 +101,27 @@ async def test_when_the_first_process_is_killed_the_others_finish_their_calls_an
         assert left == []
 
 
+async def test_when_the_first_process_is_killed_the_controller_answers_until_the_gateway_has_ended(tmp_path: Path) -> None:
+    with echoing(tmp_path, LEAVING_SECONDS="0", DRAIN_SECONDS="60") as (process, ports):
+        begun = asyncio.Event()
+        url = f"http://127.0.0.1:{ports['DEEPSEARCH_HTTP_PORT']}"
+        streaming = asyncio.ensure_future(stream(url, "word " * 10, begun))  # five seconds
+        await begun.wait()
+        os.kill(process.pid, signal.SIGKILL)
+        while accepts(ports["DEEPSEARCH_HTTP_PORT"]):
+            await asyncio.sleep(0.02)
+        assert not streaming.done(), "the gateway finishes what it has begun"
+        while not streaming.done():
+            answers = accepts(ports["DEEPSEARCH_CONTROLLER_PORT"])
+            await asyncio.sleep(0.1)
+            assert answers or streaming.done()
+        lines = await streaming
+        assert (lines.count("event: update"), lines.count("event: end")) == (11, 1)
+        async with asyncio.timeout(PATIENCE):
+            while flow_process.processes_of(process.pid):
+                await asyncio.sleep(0.05)
+
+
 async def test_probes_and_metrics_are_answered_when_nothing_else_is(tmp_path: Path) -> None:
     """Every place for runs is taken and nobody may wait; the page reader has more than it can do."""
     limits = {

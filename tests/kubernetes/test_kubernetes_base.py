@@ -32,7 +32,7 @@ def test_the_environment_of_the_writer_does_not_count(monkeypatch: pytest.Monkey
 def test_the_command_writes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deepsearch", "export", "kubernetes", "--output", "here", "--flow", str(ROOT / "flow.yml")]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "written: here/base\n", "")
     assert written(tmp_path / "here" / "base") == written(K8S / "base")
 
 

@@ -312,6 +312,18 @@ METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16")
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
 
 
+def test_the_gateway_reaches_redis_and_the_others_every_database() -> None:
+    deployments = of_kind(overlay("production"), "Deployment")
+    reached: dict[str, set[int]] = {pod: set() for pod in PODS}
+    for policy in of_kind(overlay("production"), "NetworkPolicy").values():
+        for rule in policy["spec"].get("egress") or []:
+            if {"namespaceSelector": {"matchLabels": {"deepsearch-state": "allowed"}}} in rule.get("to", []):
+                for pod in PODS:
+                    if selects(policy["spec"]["podSelector"], labels_of(deployments[pod])):
+                        reached[pod] |= {port["port"] for port in rule["ports"]}
+    assert reached == {pod: {6379} if pod == "gateway" else {5432, 6379} for pod in PODS}
+
+
 def test_only_those_who_ask_outside_leave_the_cluster() -> None:
     network = Network(overlay("production"))
     for pod in PODS:

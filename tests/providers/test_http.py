@@ -339,7 +339,7 @@ async def test_a_service_that_wants_longer_pauses_gets_them() -> None:
         assert 0.3 <= time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("retry_after", ["60", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("retry_after", ["60", formatdate(time.time() + 86_400, usegmt=True)])
 async def test_a_pause_beyond_the_deadline_fails_at_once(retry_after: str) -> None:
     started = time.monotonic()
     message = await failure(status(429, {}, f"retry-after: {retry_after}\r\n"), OK)

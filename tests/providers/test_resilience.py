@@ -203,7 +203,7 @@ async def test_many_calls_at_once_are_few_requests_at_once(name: str, kind: Call
 
     def slowly(request: Any) -> Reply:
         seen.append(scripted.under_way)
-        return Delay(0.02, one.well(request))
+        return Delay(0.5 if len(seen) <= most else 0.02, one.well(request))  # the first meet, however slowly they come
 
     one.service.script(slowly)
     await asyncio.gather(*(one.ask() for _ in range(2 * most + 3)))

@@ -98,17 +98,17 @@ class ScriptedServer:
         """The recorded requests of one path, in order."""
         return [request for request in list(self.requests) if request.path == path]
 
-    def wait_for_requests(self, count: int = 1, timeout: float = 5.0) -> bool:
+    def wait_for_requests(self, count: int = 1, timeout: float = 30.0) -> bool:
         """Block until `count` requests have arrived; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.requests) >= count, timeout)
 
-    def wait_for_lost_streams(self, count: int = 1, timeout: float = 5.0) -> bool:
+    def wait_for_lost_streams(self, count: int = 1, timeout: float = 30.0) -> bool:
         """Block until `count` clients went away before their response was complete; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._streams_lost >= count, timeout)
 
-    def wait_until_idle(self, timeout: float = 5.0) -> bool:
+    def wait_until_idle(self, timeout: float = 30.0) -> bool:
         """Block until no request waits for its response; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self.under_way, timeout)

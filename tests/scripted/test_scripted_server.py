@@ -21,7 +21,7 @@ from tests.scripted import Delay, Json, ScriptedServer, Text
 
 def post(url: str, body: Any) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
 
 
@@ -62,7 +62,7 @@ def test_closing_does_not_wait_for_delays() -> None:
         client = socket.create_connection(("127.0.0.1", server.port))
         client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
         assert server.wait_for_requests()
-    client.settimeout(5)
+    client.settimeout(30)
     with client, pytest.raises(ConnectionError):
         client.recv(1)
         raise ConnectionError("closed in order")

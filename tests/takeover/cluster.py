@@ -80,7 +80,8 @@ class Cluster:
 
     def _end(self) -> None:
         for process in processes_of(self._forking.pid):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.kill(process, signal.SIGKILL)
         self._forking.communicate()
 
     def start(self, *names: str) -> None:

@@ -102,9 +102,14 @@ export class Watch {
       if (outcome === "waiting" || (outcome === "interrupted" && this.#run.background)) await this.#untilItGoesOn(outcome);
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof api.Refusal ? error.message : t("broken", { message: String(error.message ?? error) });
+      this.#problem = error instanceof api.Refusal ? this.#refused(error) : t("broken", { message: String(error.message ?? error) });
       this.#schedule();
     }
+  }
+
+  /** Why the service shows no events, for a person. */
+  #refused({ code, message }) {
+    return code === "run_not_found" ? t("unknown", { run: line(this.#run.id, 64) }) : message;
   }
 
   /** A job that was interrupted is taken up by the service itself when it is back, and one that waits by whoever approves: look until that is so. */
@@ -286,7 +291,7 @@ export class Watch {
     gauges.hidden = !limits || Boolean(ended);
     if (gauges.hidden) return;
     const rows = [
-      ["time", Math.floor(Math.max(0, api.serverTime() - this.#run.startedAt)), limits.seconds, duration],
+      ["time", this.#seconds(), limits.seconds, duration],
       ["tokens", tokens(spent), limits.tokens, (value) => number(value, { compact: true })],
       ["searches", spent.searches, limits.searches, number],
       ["pages", spent.pages, limits.pages, number],
@@ -299,6 +304,7 @@ export class Watch {
       const row = gauges.children[index];
       const spentNow = Math.max(0, value);
       row.querySelector(".gauge-value").textContent = t("of", { value: write(spentNow), limit: write(limit) });
+      row.dataset.longest = t("of", { value: write(Math.max(0, limit - 1)), limit: write(limit) });
       const bar = row.querySelector(".bar");
       bar.setAttribute("aria-valuemax", String(limit));
       bar.setAttribute("aria-valuenow", String(Math.min(limit, Math.round(spentNow * 1000) / 1000)));
@@ -306,11 +312,16 @@ export class Watch {
     });
   }
 
+  /** Whole seconds that the run has used of its time: while it stood still it used none. */
+  #seconds() {
+    return Math.floor(this.#run.trace.span(api.serverTime()));
+  }
+
   #tick() {
     const { elapsed } = this.#view;
     const { startedAt, ended } = this.#run;
     if (ended) elapsed.textContent = ended.answer?.seconds ? duration(ended.answer.seconds) : "";
-    else if (startedAt) elapsed.textContent = duration(Math.max(0, Math.floor(api.serverTime() - startedAt)));
+    else if (startedAt) elapsed.textContent = duration(this.#seconds());
     if (ended) return;
     this.#gauges();
     this.#view.trace.tick(api.serverTime());

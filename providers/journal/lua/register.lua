@@ -12,6 +12,7 @@ for _, kind in ipairs({'events', 'pages', 'attachments'}) do
     end
 end
 redis.call('HSET', key('run', id), 'owner', owner, 'writes', number, 'lease_until', now(lease), 'cancel_asked', '0',
-    'parent', ARGV[6], 'background', ARGV[7], 'state', ARGV[8], 'started_at', ARGV[9], 'summary', ARGV[10], 'state_digest', ARGV[11])
+    'parent', ARGV[6], 'background', ARGV[7], 'state', ARGV[8], 'started_at', ARGV[9], 'summary', ARGV[10], 'state_digest', ARGV[11],
+    'asked_by', ARGV[12])
 note(id)
 return 'ok'

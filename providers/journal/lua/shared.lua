@@ -1,6 +1,7 @@
 -- What every script begins with. A run is a hash `run:ID` with its line and its lease, a list `events:ID` and two hashes, `pages:ID`
--- and `attachments:ID`; `children:ID` is a set. Three sorted sets find runs that work for no other: `runs` and `unfinished` by
--- when they were begun, `written` by when they were last written.
+-- and `attachments:ID`; `children:ID` is a set. Sorted sets find runs that work for no other: `runs`, which are nobody's, `runs:NAME`,
+-- which belong to a key, and `unfinished` by when they were begun, `written` by when they were last written. `askers` is the set of
+-- the names.
 local PREFIX = 'deepsearch:journal:'
 
 local function key(kind, id)
@@ -26,6 +27,15 @@ local function state_of(id)
     return run[1] or nil
 end
 
+-- Name of the key that a run belongs to, '' when it is nobody's.
+local function asker_of(id)
+    return field(id, 'asked_by') or ''
+end
+
+local function runs_of(asker)
+    return key('runs', asker ~= '' and asker)
+end
+
 local function is_owned(id, owner)
     return field(id, 'owner') == owner
 end
@@ -49,7 +59,11 @@ local function note(id)
         redis.call('SADD', key('children', run[1]), id)
         return
     end
-    redis.call('ZADD', key('runs'), run[4], id)
+    local asker = asker_of(id)
+    redis.call('ZADD', runs_of(asker), run[4], id)
+    if asker ~= '' then
+        redis.call('SADD', key('askers'), asker)
+    end
     redis.call('ZADD', key('written'), time, id)
     if run[2] == '1' and (run[3] == 'running' or run[3] == 'interrupted') then
         redis.call('ZADD', key('unfinished'), run[4], id)
@@ -59,7 +73,7 @@ local function note(id)
 end
 
 local function line(id)
-    return {redis.call('HGET', key('run', id), 'summary'), state_of(id), field(id, 'state_digest')}
+    return {redis.call('HGET', key('run', id), 'summary'), state_of(id), field(id, 'state_digest'), asker_of(id)}
 end
 
 -- A run and those that work for it.
@@ -71,8 +85,12 @@ end
 
 local function delete(family)
     for _, id in ipairs(family) do
+        local asker = asker_of(id)
+        redis.call('ZREM', runs_of(asker), id)
+        if redis.call('EXISTS', runs_of(asker)) == 0 then
+            redis.call('SREM', key('askers'), asker)
+        end
         redis.call('UNLINK', key('run', id), key('events', id), key('pages', id), key('attachments', id), key('children', id))
-        redis.call('ZREM', key('runs'), id)
         redis.call('ZREM', key('written'), id)
         redis.call('ZREM', key('unfinished'), id)
     end

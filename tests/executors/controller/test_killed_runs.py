@@ -59,7 +59,7 @@ async def test_who_follows_such_a_job_hears_of_its_end(runner: Runner, tmp_path:
     research = Research(stages, journal, runner.settings)
     jobs = Jobs(research, journal, stages)
     jobs.recover()
-    followed = await asyncio.wait_for(collect(research.follow("r1")), 10)
+    followed = await asyncio.wait_for(collect(research.follow("r1")), 30)
     assert followed[-1].data["outcome"] == state
     await jobs.close()
     await journal.close()
@@ -110,8 +110,8 @@ async def test_a_team_goes_on_from_every_event_of_every_of_its_runs(runner: Runn
     pages: list[tuple[str, Page]] = []
     create, append, save_page = runner.journal.create, runner.journal.append, runner.journal.save_page
 
-    async def beginning(summary: RunSummary, first: StoredEvent, attachments: dict[str, Attachment]) -> None:
-        await create(summary, first, attachments)
+    async def beginning(summary: RunSummary, first: StoredEvent, attachments: dict[str, Attachment], asked_by: str) -> None:
+        await create(summary, first, attachments, asked_by)
         written.append((summary.run_id, first))
 
     async def noting(run_id: str, stored: StoredEvent, summary: RunSummary | None = None) -> None:

@@ -118,7 +118,7 @@ async def test_a_run_outlives_its_first_lease(here: Process, there: Process, han
     running = asyncio.create_task(collect(here.research.run(ask())))
     await hanging.begun.wait()
     await asyncio.sleep(1.5 * LEASE_SECONDS)
-    assert await there.state() == "running"
+    await there.until("running")  # a busy machine may renew late
     with pytest.raises(RunUnderWay):
         await anext(there.research.resume("r1"))
     running.cancel()

@@ -433,6 +433,8 @@ async def test_a_run_can_be_resumed_from_every_event(runner: Runner, tmp_path: P
         read = [entry.event.page.url for entry in whole[:length] if entry.event.type == "page_read"]
         assert not {request.url for request in stages.of("read")} & set(read), length
         resumed = replay(await journal.events("r1"))
+        begun = (await journal.events("r1"))[0].time
+        assert (await journal.summary("r1")).started_at == begun, "not later by the time that nobody worked on it"
         assert resumed.answer is not None and (resumed.answer.text, resumed.answer.steps) == (final.text, final.steps)
         assert digest(resumed) == await journal.state_digest("r1")
         await journal.close()

@@ -80,6 +80,9 @@ async def test_old_runs_are_deleted_at_once_and_again_and_again(
     deleting = Retention(journal, 2.0)
     deleting.begin()
     await until(journal, {"waiting", "running", "young"})
+    async with asyncio.timeout(_WAIT_SECONDS):
+        while not caplog.records:  # it is told after they are gone
+            await asyncio.sleep(0.01)
     assert [record.message for record in caplog.records] == ["3 runs were older than DEEPSEARCH_KEEP_DAYS and are deleted"]
     await keep(journal, "later", "cancelled", days_ago=2.1)
     await until(journal, {"waiting", "running", "young"})

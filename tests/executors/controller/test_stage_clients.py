@@ -82,7 +82,7 @@ async def noted(log: Path, beginning: str, times: int = 1) -> list[str]:
 
 
 async def test_a_document_goes_there_and_another_comes_back(stages: tuple[Stages, Path]) -> None:
-    response = await stages[0].call("/read", ReadRequest(url="u", question="é"), ReadResponse, timeout=5)
+    response = await stages[0].call("/read", ReadRequest(url="u", question="é"), ReadResponse, timeout=30)
     assert response.errors == ["u"]
     assert response.page.text == "é" * 100
     assert response.usage.pages == 1
@@ -90,7 +90,7 @@ async def test_a_document_goes_there_and_another_comes_back(stages: tuple[Stages
 
 async def test_an_error_arrives_as_it_was_raised_with_what_was_spent(stages: tuple[Stages, Path]) -> None:
     with pytest.raises(ReadError) as raised:
-        await stages[0].call("/read", ReadRequest(url="fail"), ReadResponse, timeout=5)
+        await stages[0].call("/read", ReadRequest(url="fail"), ReadResponse, timeout=30)
     assert str(raised.value) == "No page at fail."
     assert raised.value.field == "url"
     assert raised.value.usage.model_copy(update={"id": ""}) == Usage(id="", pages=1, provider_tokens=7)
@@ -98,18 +98,18 @@ async def test_an_error_arrives_as_it_was_raised_with_what_was_spent(stages: tup
 
 async def test_a_defect_arrives_as_one_line(stages: tuple[Stages, Path]) -> None:
     with pytest.raises(DeepSearchError) as raised:
-        await stages[0].call("/read", ReadRequest(url="defect"), ReadResponse, timeout=5)
+        await stages[0].call("/read", ReadRequest(url="defect"), ReadResponse, timeout=30)
     assert (type(raised.value), str(raised.value)) == (DeepSearchError, "KeyError('defect')")
 
 
 async def test_the_deadline_ends_the_wait_and_the_work(stages: tuple[Stages, Path]) -> None:
-    with pytest.raises(DeadlineExceeded, match=r"^/read took longer than 0.2 s\.$"):
-        await stages[0].call("/read", ReadRequest(url="slow"), ReadResponse, timeout=0.2)
+    with pytest.raises(DeadlineExceeded, match=r"^/read took longer than 1 s\.$"):
+        await stages[0].call("/read", ReadRequest(url="slow"), ReadResponse, timeout=1)
     await noted(stages[1], "cancelled slow")
 
 
 async def test_cancelling_the_call_cancels_the_work(stages: tuple[Stages, Path]) -> None:
-    call = asyncio.ensure_future(stages[0].call("/read", ReadRequest(url="slow"), ReadResponse, timeout=20))
+    call = asyncio.ensure_future(stages[0].call("/read", ReadRequest(url="slow"), ReadResponse, timeout=60))
     await noted(stages[1], "begin slow")
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -119,30 +119,30 @@ async def test_cancelling_the_call_cancels_the_work(stages: tuple[Stages, Path])
 
 async def test_an_endpoint_that_the_stage_does_not_bind_is_named(stages: tuple[Stages, Path]) -> None:
     with pytest.raises(DeepSearchError, match=r"^The stage url_ranker has no endpoint /rank\.$"):
-        await stages[0].call("/rank", RankRequest(question="q"), Ranking, timeout=5)
+        await stages[0].call("/rank", RankRequest(question="q"), Ranking, timeout=30)
 
 
 async def test_many_calls_at_once_get_their_own_answers(stages: tuple[Stages, Path]) -> None:
-    calls = (stages[0].call("/dedupe", DedupeRequest(texts=["a", str(n)], existing=["a"]), DedupeResponse, timeout=10) for n in range(50))
+    calls = (stages[0].call("/dedupe", DedupeRequest(texts=["a", str(n)], existing=["a"]), DedupeResponse, timeout=30) for n in range(50))
     assert [answer.texts for answer in await asyncio.gather(*calls)] == [[str(n)] for n in range(50)]
 
 
 async def test_a_stream_yields_the_pieces_in_order(stages: tuple[Stages, Path]) -> None:
-    chunks = [chunk async for chunk in stages[0].stream("/finalize", FinalizeRequest(draft="a b"), FinalizeChunk, timeout=5)]
+    chunks = [chunk async for chunk in stages[0].stream("/finalize", FinalizeRequest(draft="a b"), FinalizeChunk, timeout=30)]
     assert [(chunk.delta, chunk.done, chunk.text) for chunk in chunks] == [("a", False, ""), ("b", False, ""), ("", True, "a b")]
 
 
 async def test_the_deadline_ends_a_stream_and_its_work(stages: tuple[Stages, Path]) -> None:
     chunks = []
-    with pytest.raises(DeadlineExceeded, match=r"^/finalize took longer than 0.3 s\.$"):
-        async for chunk in stages[0].stream("/finalize", FinalizeRequest(draft="a slow b"), FinalizeChunk, timeout=0.3):
+    with pytest.raises(DeadlineExceeded, match=r"^/finalize took longer than 1.5 s\.$"):
+        async for chunk in stages[0].stream("/finalize", FinalizeRequest(draft="a slow b"), FinalizeChunk, timeout=1.5):
             chunks.append(chunk.delta)
     assert chunks == ["a", "slow"]
     await noted(stages[1], "cancelled finalize")
 
 
 async def test_leaving_a_stream_ends_its_work(stages: tuple[Stages, Path]) -> None:
-    async with aclosing(stages[0].stream("/finalize", FinalizeRequest(draft="a slow b"), FinalizeChunk, timeout=20)) as pieces:  # type: ignore[type-var]
+    async with aclosing(stages[0].stream("/finalize", FinalizeRequest(draft="a slow b"), FinalizeChunk, timeout=60)) as pieces:  # type: ignore[type-var]
         async for chunk in pieces:
             if chunk.delta == "slow":
                 break
@@ -154,7 +154,7 @@ async def test_replicas_take_turns(served: tuple[dict[str, str], Path]) -> None:
     log.unlink(missing_ok=True)
     stages = RemoteStages(addresses)
     for _ in range(6):
-        await stages.call("/read", ReadRequest(url="turn"), ReadResponse, timeout=5)
+        await stages.call("/read", ReadRequest(url="turn"), ReadResponse, timeout=30)
     await stages.close()
     processes = [line.split()[-1] for line in lines(log, "begin turn")]
     assert sorted(processes.count(process) for process in set(processes)) == [3, 3]
@@ -164,11 +164,11 @@ async def test_a_stage_that_is_not_there_is_named_with_address_and_setting() -> 
     (port,) = free_ports(1)
     stages = RemoteStages({"page_reader": f"127.0.0.1:{port}", "answer_finalizer": f"127.0.0.1:{port}"})
     with pytest.raises(StageUnavailable) as raised:
-        await stages.call("/read", ReadRequest(), ReadResponse, timeout=5)
+        await stages.call("/read", ReadRequest(), ReadResponse, timeout=30)
     assert str(raised.value) == f"The stage page_reader cannot be reached at 127.0.0.1:{port}; start it, or correct PAGE_READER_ADDRESS."
     with pytest.raises(StageUnavailable):
         async for _ in RemoteStages({"answer_finalizer": f"127.0.0.1:{port}"}).stream(
-            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=5
+            "/finalize", FinalizeRequest(), FinalizeChunk, timeout=30
         ):
             pass
     await stages.close()
@@ -182,15 +182,15 @@ async def test_a_replica_that_dies_costs_no_page_but_a_paid_call_is_not_repeated
     try:
         for port in ports:
             listening(port)
-        reading = asyncio.ensure_future(stages.call("/read", ReadRequest(url="slow"), ReadResponse, timeout=20))
+        reading = asyncio.ensure_future(stages.call("/read", ReadRequest(url="slow"), ReadResponse, timeout=60))
         os.kill(int((await noted(log, "begin slow"))[0].split()[-1]), signal.SIGKILL)
         await noted(log, "begin slow", times=2)  # the other one begins it too
         reading.cancel()
         for number in range(4):  # and from now on every call goes to the one that lives
-            answer = await stages.call("/read", ReadRequest(url=f"after {number}"), ReadResponse, timeout=5)
+            answer = await stages.call("/read", ReadRequest(url=f"after {number}"), ReadResponse, timeout=30)
             assert answer.errors == [f"after {number}"]
 
-        composing = asyncio.ensure_future(stages.call("/compose", ComposeRequest(), Draft, timeout=20))
+        composing = asyncio.ensure_future(stages.call("/compose", ComposeRequest(), Draft, timeout=60))
         os.kill(int((await noted(log, "begin compose"))[0].split()[-1]), signal.SIGKILL)
         with pytest.raises(StageUnavailable, match=r"^The stage answer_finalizer at \S+ went away during /compose\.$"):
             await composing

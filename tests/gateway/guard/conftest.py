@@ -33,7 +33,7 @@ def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """Waits for something that another process does."""
 
     async def wait(happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await asyncio.to_thread(happened):
                 await asyncio.sleep(0.01)
 

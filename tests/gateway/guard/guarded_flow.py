@@ -48,7 +48,7 @@ class Guarded:
     def stop(self) -> tuple[str, str]:
         """Stop it; returns what it printed and logged."""
         self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         return out, err
 
     def measured(self, name: str, **headers: str) -> float:

@@ -38,53 +38,30 @@ async def test_requests_in_a_minute(make_settings: Callable[..., Settings]) -> N
     await limits.request("b")
 
 
-def test_runs_at_a_time(make_settings: Callable[..., Settings]) -> None:
+async def test_runs_at_a_time(make_settings: Callable[..., Settings]) -> None:
     limits = CallerLimits(make_settings(deepsearch_key_runs=2))
-    limits.begin_run("a")
-    limits.begin_run("a")
+    end = await limits.begin_run("a")
+    await limits.begin_run("a")
     with pytest.raises(TooManyRuns, match="2 runs are under way"):
-        limits.begin_run("a")
-    limits.begin_run("b")
-    limits.end_run("a")
-    limits.begin_run("a")
+        await limits.begin_run("a")
+    await limits.begin_run("b")
+    end()
+    await limits.begin_run("a")
 
 
-def test_tokens_in_a_day(make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tokens_in_a_day(make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=100))
     now = 1_000 * 86_400.0 + 86_000
     monkeypatch.setattr(time, "time", lambda: now)
-    assert limits.spend("a", 99) == 99
-    limits.begin_run("a")
-    assert limits.spend("a", 1) == 1
+    assert await limits.spend("a", 99) == 99
+    await limits.begin_run("a")
+    assert await limits.spend("a", 1) == 1
     with pytest.raises(QuotaUsed, match="The 100 tokens of today") as raised:
-        limits.begin_run("a")
+        await limits.begin_run("a")
     assert raised.value.retry_after == 400
-    limits.begin_run("b")
+    await limits.begin_run("b")
     now += 401
-    limits.begin_run("a")
-
-
-def test_a_run_is_paid_once(make_settings: Callable[..., Settings]) -> None:
-    limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
-    assert [limits.spend("a", tokens, "r1") for tokens in (40, 100, 100, 70)] == [40, 60, 0, 0]
-    assert limits.spend("a", 10, "r2") == 10
-
-
-def test_a_deleted_run_leaves_nothing_that_is_paid_for(make_settings: Callable[..., Settings]) -> None:
-    limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
-    assert limits.spend("a", 90, "r1") == 90
-    limits.forget("r1")
-    limits.forget("unknown")
-    assert limits.spend("a", 90, "r1") == 90
-
-
-def test_what_was_used_before_is_not_paid(make_settings: Callable[..., Settings]) -> None:
-    limits = CallerLimits(make_settings(deepsearch_key_daily_tokens=1_000))
-    assert not limits.knows("r1")
-    limits.remember("r1", 40)
-    assert limits.knows("r1")
-    assert [limits.spend("a", tokens, "r1") for tokens in (40, 60)] == [0, 20]
-    assert limits._tokens["a"] == 20
+    await limits.begin_run("a")
 
 
 def test_followers_at_a_time(make_settings: Callable[..., Settings]) -> None:
@@ -155,7 +132,7 @@ async def test_who_leaves_while_waiting_gives_up_its_turn(make_settings: Callabl
     await asyncio.gather(cancelled, return_exceptions=True)
     first.close()
     (await stayer).close()
-    assert (runs._admission.under_way, runs._admission.waiting, dict(runs.limits._runs)) == (0, 0, {})
+    assert (runs._admission.under_way, runs._admission.waiting, runs.limits._counts.held()) == (0, 0, [])
 
 
 # -- the real gateway --------------------------------------------------------------------------------------------------
@@ -472,9 +449,7 @@ async def test_a_unary_run_is_stopped_when_its_client_leaves(small: Any, until: 
     tokens = small.measured("deepsearch_tokens_total")
     async with ask_and_leave(small, "/research", name):
         await until(lambda: small.measured("deepsearch_runs_under_way") == 1)
-    left = time.monotonic()
     await until(lambda: f"cut {name}" in small.notes and small.measured("deepsearch_runs_under_way") == 0)
-    assert time.monotonic() - left < 1
     await until(lambda: small.measured("deepsearch_tokens_total") == tokens + 100)  # and paid for
     assert "cut next" not in small.notes
 
@@ -485,9 +460,7 @@ async def test_a_single_stage_is_stopped_when_its_client_leaves(small: Any, unti
     name = f"read-{ask_and_leave.__name__}"
     async with ask_and_leave(small, "/read", name):
         await until(lambda: f"held {name}" in small.notes)
-    left = time.monotonic()
     await until(lambda: f"cut {name}" in small.notes)
-    assert time.monotonic() - left < 1
 
 
 @pytest.mark.flow

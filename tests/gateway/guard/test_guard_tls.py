@@ -84,7 +84,7 @@ def test_a_half_set_pair_ends_the_start_with_one_line(tmp_path: Path) -> None:
     chain, _ = self_signed(tmp_path / "a")
     settings = flow_process.free_port_settings() | {"DEEPSEARCH_TLS_CERTIFICATE": str(chain)}
     process = flow_process.start(flow_process.SERVE, str(HERE / "guarded_flow.yml"), home=tmp_path, **settings)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     line = "DEEPSEARCH_TLS_CERTIFICATE is set, but DEEPSEARCH_TLS_KEY is not; TLS needs both.\n"
     assert (process.returncode, out, err) == (2, "", line)
 
@@ -116,7 +116,7 @@ def test_both_protocols_speak_tls_only(start: Any, tmp_path: Path) -> None:
         call = channel.unary_unary(
             "/jina.JinaSingleDataRequestRPC/process_single_data", DataRequestProto.SerializeToString, DataRequestProto.FromString
         )
-        return DocList[ResearchAnswer].from_protobuf(call(request, timeout=10, **options).data.docs)
+        return DocList[ResearchAnswer].from_protobuf(call(request, timeout=30, **options).data.docs)
 
     with grpc.secure_channel(f"localhost:{flow.grpc}", grpc.ssl_channel_credentials(chain.read_bytes())) as channel:
         assert ask(channel, metadata=(("authorization", "Bearer k1"),))[0].text == "Yes."

@@ -31,10 +31,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("DeepSearch is ready"), process.communicate()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports['DEEPSEARCH_HTTP_PORT']}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{ports['DEEPSEARCH_HTTP_PORT']}", timeout=60) as client:
             yield client
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     finally:
         for number in flow_process.processes_of(process.pid):
@@ -108,7 +108,8 @@ def test_what_does_not_wait_cannot_be_approved(http: httpx.Client) -> None:
     response = http.post("/v1/research/ended/outline")
     error = {"code": "not_waiting", "message": "run 'ended' does not wait", "field": "run_id"}
     assert (response.status_code, response.json()["error"]) == (409, error)
-    assert http.post("/v1/research/nobody/outline").status_code == 404
+    unknown = http.post("/v1/research/nobody/outline")
+    assert unknown.status_code == 404 and unknown.json()["error"]["message"].endswith(": GET /v1/research lists them")
 
 
 @pytest.mark.parametrize(("body", "field"), [({"sections": "Ice"}, "sections"), ({"sections": [{"words": "x"}]}, "sections.0.words")])
@@ -118,9 +119,18 @@ def test_an_outline_that_is_none_names_its_field(http: httpx.Client, body: Any, 
     assert (response.status_code, response.json()["error"]["field"]) == (422, field)
 
 
+@pytest.mark.parametrize("body", [{"sections": []}, {"title": "Weather", "sections": []}])
+def test_an_outline_without_sections_approves_nothing(http: httpx.Client, body: Any) -> None:
+    run_id = f"without-sections-{len(body)}"
+    begin(http, run_id)
+    response = http.post(f"/v1/research/{run_id}/outline", json=body)
+    assert (response.status_code, response.json()["error"]["field"]) == (400, "sections")
+    assert http.get(f"/v1/research/{run_id}").json()["run"]["state"] == "waiting"
+
+
 async def test_a_run_that_waits_gives_its_place_back(http: httpx.Client) -> None:
     begin(http, "idle")
-    async with asyncio.timeout(5), httpx.AsyncClient(base_url=http.base_url) as client:
+    async with asyncio.timeout(30), httpx.AsyncClient(base_url=http.base_url) as client:
         while "deepsearch_runs_under_way 0.0\n" not in (await client.get("/metrics")).text:
             pass  # each turn asks the gateway, which follows the events to their end meanwhile
         assert (await client.get("/v1/research/idle")).json()["run"]["state"] == "waiting"

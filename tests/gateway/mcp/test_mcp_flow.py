@@ -196,7 +196,7 @@ async def test_a_long_run_is_handed_out_continued_and_cancelled(door: Any, serve
             run = fields(result)
             assert run["state"] == "running" and run["answer"] == "" and run["usage"] is None
             assert f'get_research with run_id "{run["run_id"]}"' in text(result)
-            assert len(served.upstream.requests) == asked + 1
+            assert await asyncio.to_thread(served.upstream.wait_for_requests, asked + 1)
 
             again = Progress()
             waiting = asyncio.create_task(call(session, "get_research", again, run_id=run["run_id"], wait_seconds=60))

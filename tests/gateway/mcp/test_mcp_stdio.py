@@ -144,7 +144,7 @@ class Started:
 
     def rest(self) -> tuple[list[Any], str]:
         """What else came, after stdin was closed, and the log."""
-        out, log = self.process.communicate(timeout=30)
+        out, log = self.process.communicate(timeout=60)
         return [json.loads(line) for line in out.splitlines()], log
 
 

@@ -41,10 +41,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("DeepSearch is ready"), process.communicate()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports['DEEPSEARCH_HTTP_PORT']}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{ports['DEEPSEARCH_HTTP_PORT']}", timeout=60) as client:
             yield client
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     finally:
         for number in flow_process.processes_of(process.pid):
@@ -442,7 +442,6 @@ def test_an_error_in_a_stream_is_a_chunk_and_the_stream_still_ends(http: httpx.C
         (b'{"messages": [{"role": "user", "content": "x"}], "budget_seconds": NaN}', 400, "budget_seconds"),
         (b'{"messages": [{"role": "user", "content": "x"}], "boost_hostnames": "x"}', 400, "boost_hostnames"),
         (b'{"messages": [{"role": "user", "content": "x"}], "max_completion_tokens": 0}', 400, "max_completion_tokens"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "corpus": "/etc"}', 400, "corpus"),
         (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', 400, "messages[0].content"),
         (b"[" * 100_000, 400, None),
     ],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,15 +28,14 @@ from gateway.openai.structured import MOST_SCHEMA_CHARACTERS, schema_text
 from providers.search import PROVIDERS
 from schemas.errors import DeepSearchError, InvalidRequest
 from schemas.research import ResearchRequest
-from schemas.settings import Settings
 
 PNG = "data:image/png;base64," + base64.b64encode(b"png").decode()
 SCHEMA = {"type": "object", "properties": {"so": {"type": "boolean"}}, "required": ["so"]}
 
 
-def research(settings: Settings | None = None, **body: Any) -> ResearchRequest:
+def research(**body: Any) -> ResearchRequest:
     body = {"messages": [{"role": "user", "content": "Why?"}], **body}
-    return chat_research(ChatRequest.model_validate(body), settings or Settings(_env_file=None))  # type: ignore[call-arg]
+    return chat_research(ChatRequest.model_validate(body))
 
 
 def refused(**body: Any) -> InvalidRequest:
@@ -286,7 +283,7 @@ def test_responses_take_items_instructions_and_their_own_names() -> None:
         "text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA, "strict": True}},
         "tools": [],
     }
-    asked = response_research(ResponseRequest.model_validate(body), Settings(_env_file=None))  # type: ignore[call-arg]
+    asked = response_research(ResponseRequest.model_validate(body))
     assert [(m.role, m.content) for m in asked.messages] == [
         ("system", "Be brief."),
         ("user", "One?"),
@@ -301,7 +298,7 @@ def test_responses_take_items_instructions_and_their_own_names() -> None:
 @pytest.mark.parametrize("more", [{"background": True}, {"previous_response_id": "r"}, {"input": [{"type": "function_call"}]}])
 def test_what_responses_cannot_do_here_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        response_research(ResponseRequest.model_validate({"input": "Why?", **more}), Settings(_env_file=None))  # type: ignore[call-arg]
+        response_research(ResponseRequest.model_validate({"input": "Why?", **more}))
     assert str(raised.value.field).startswith(next(iter(more)))
 
 
@@ -350,23 +347,3 @@ def test_a_schema_that_is_none_is_refused(form: dict[str, Any], said: str) -> No
     with pytest.raises(InvalidRequest) as raised:
         schema_text(form, "response_format")
     assert said in str(raised.value) and str(raised.value.field).startswith("response_format")
-
-
-# -- the corpus --------------------------------------------------------------------------------------------------------
-
-
-def test_only_the_configured_corpus_and_what_is_in_it_may_be_named(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    (corpus / "part").mkdir(parents=True)
-    (corpus / "out").symlink_to(tmp_path)
-    settings = Settings(_env_file=None, deepsearch_corpus=corpus)  # type: ignore[call-arg]
-    assert research(settings, corpus=str(corpus)).corpus == str(corpus)
-    assert research(settings, corpus="part").corpus == research(settings, corpus=str(corpus / "part")).corpus == str(corpus / "part")
-    assert research(settings, corpus="").corpus == research(settings).corpus == ""
-    with pytest.raises(InvalidRequest, match="has no such folder"):
-        research(settings, corpus="missing")
-    for outside in ("/etc", "..", "part/../..", "out", "out/x", str(tmp_path), f"{corpus}x", "/" + os.pardir, "\0"):
-        with pytest.raises(InvalidRequest) as raised:
-            research(settings, corpus=outside)
-        assert raised.value.field == "corpus" and str(tmp_path) not in str(raised.value)
-    assert refused(corpus=str(corpus)).field == "corpus"

@@ -364,7 +364,8 @@ def test_what_is_wrong_is_said(tab: Tab) -> None:
     tab.expected = REFUSED
     page = tab.page
     page.goto("/?run=nobody")
-    page.get_by_role("alert").get_by_text("nobody").wait_for()
+    page.get_by_role("alert").get_by_text("No run nobody is known here. It may have been deleted.").wait_for()
+    assert "deepsearch runs" not in page.content()
     page.goto("/")
     page.get_by_role("button", name="Ask").click()
     page.get_by_text("Write a question first.").wait_for()

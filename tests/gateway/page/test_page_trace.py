@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -253,3 +254,56 @@ def test_accessibility_of_the_trace(tabs: Any, doors: tuple[Stored, str]) -> Non
             result = axe.run(page).response
             found = [(one["id"], node["html"][:120], node["failureSummary"][:200]) for one in result["violations"] for node in one["nodes"]]
             assert len(result["passes"]) > 10 and found == [], (scheme, run)
+
+
+def resumed(used: float) -> traced.Told:
+    """A run that has used `used` seconds of its time by now; for 65 seconds of it, no process was there."""
+    told = traced.Told()
+    traced.understood(told)
+    told.called(20, "r0", "read", "https://energy.example.org/study")
+    told.say(85, ev.RunResumed())
+    told.called(85, "r0", "read", "https://energy.example.org/study")
+    told.times = [at - traced.START + time.time() - used - 65 for at in told.times]
+    return told
+
+
+def test_the_gauge_of_a_resumed_run_shows_the_time_that_it_used(tabs: Any, doors: tuple[Stored, str]) -> None:
+    told = resumed(used=120)
+    told.give(doors[0], "resumed")
+    page = look(tabs(), "resumed")
+    gauge, elapsed = page.locator(".gauges [data-of=time] .gauge-value"), page.locator(".elapsed")
+    gauge.filter(has_text=re.compile(r"^2 min( \d+ s)? of 10 min$")).wait_for()
+    assert re.fullmatch(r"2 min( \d+ s)?", elapsed.inner_text())
+    assert re.fullmatch(r"2 min( \d+ s)?", page.locator(".trace-head dd").first.inner_text())
+
+
+@pytest.mark.parametrize(
+    ("locale", "width", "scheme"),
+    [
+        ("en-GB", 1200, "light"),
+        ("de", 1200, "dark"),
+        ("de", 390, "light"),
+        ("zh-CN", 390, "light"),
+        ("ar", 390, "light"),
+        ("nl", 320, "light"),
+    ],
+)
+def test_gauges_break_no_word_and_keep_their_height(tabs: Any, doors: tuple[Stored, str], locale: str, width: int, scheme: str) -> None:
+    resumed(used=52).give(doors[0], "short")
+    resumed(used=500).give(doors[0], "long")
+    heights = []
+    for run in ("short", "long"):
+        tab = tabs(locale=locale, viewport={"width": width, "height": 800}, color_scheme=scheme)
+        tab.page.goto(f"/?run={run}")
+        tab.page.locator(".gauges li:nth-child(5)").wait_for()
+        lines = tab.page.evaluate(
+            """[...document.querySelectorAll('.gauge-name, .gauge-value, .brand span')].map((place) => {
+                const range = document.createRange();
+                range.selectNodeContents(place);
+                return new Set([...range.getClientRects()].map((box) => box.top)).size;
+            })"""
+        )
+        assert lines == [1] * 11
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        heights.append(tab.page.locator(".gauges").bounding_box()["height"])
+    assert heights[0] == heights[1]

@@ -130,13 +130,13 @@ async def test_who_takes_over_has_the_rest_of_its_time(
     scripted.search.script(lambda request: Delay(60, scripted.search.default(request)))
     started = time.monotonic()
     both = [
-        search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=0.8)),
         search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=1.0)),
+        search.search(SearchQuery(text="tea leaves"), SearchOptions(timeout_seconds=2.5)),
     ]
     ended = await asyncio.gather(*both, return_exceptions=True)
-    assert 0.9 <= time.monotonic() - started < 5
+    assert 2.4 <= time.monotonic() - started < 30
     assert [type(end) for end in ended] == [SearchError] * 2
-    assert str(ended[0]) == "Jina search did not answer within 0.8 s"
+    assert str(ended[0]) == "Jina search did not answer within 1 s"
     assert len(scripted.sent("/search/")) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,6 +100,29 @@ def test_without_a_configured_corpus() -> None:
         corpus_folder(settings)
     with pytest.raises(InvalidRequest):
         corpus_folder(settings, "/tmp")
+
+
+def test_only_the_configured_corpus_and_what_is_in_it_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "part" / "inner").mkdir(parents=True)
+    (corpus / "out").symlink_to(tmp_path)
+    settings = Settings(_env_file=None, deepsearch_corpus=corpus)
+    assert corpus_folder(settings, str(corpus)) == corpus_folder(settings) == corpus
+    assert corpus_folder(settings, "part") == corpus_folder(settings, str(corpus / "part")) == corpus / "part"
+    monkeypatch.chdir(corpus / "part")
+    assert corpus_folder(settings, "inner") == corpus / "part" / "inner"
+    monkeypatch.chdir(tmp_path)
+    assert corpus_folder(settings, "corpus/part") == corpus / "part"
+    for missing in ("missing", str(corpus / "missing")):
+        with pytest.raises(InvalidRequest, match="has no such folder"):
+            corpus_folder(settings, missing)
+    for outside in ("/etc", "..", "part/../..", "out", "out/x", str(tmp_path), f"{corpus}x", "/" + os.pardir, "~nobody-of-that-name", "\0"):
+        with pytest.raises(InvalidRequest) as raised:
+            corpus_folder(settings, outside)
+        assert raised.value.field == "corpus" and ("may be searched" in str(raised.value) or "no folder name" in str(raised.value))
+        assert str(corpus) not in str(raised.value) or outside.startswith(str(corpus))
+    elsewhere = settings.model_copy(update={"deepsearch_corpus": tmp_path / "mounted-in-another-container"})
+    assert corpus_folder(elsewhere, "part") == tmp_path / "mounted-in-another-container" / "part"
 
 
 async def test_reader_gives_page_and_links(reader: FileReader, provider: LocalSearch, tmp_path: Path) -> None:

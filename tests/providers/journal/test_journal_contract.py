@@ -101,7 +101,8 @@ async def test_sequences_have_no_gap_and_no_repeat(storage: Storage) -> None:
 async def test_what_is_not_there(storage: Storage) -> None:
     journal = storage.open()
     for run_id in ("x", "", "x\x00y", "網", "x' OR '1'='1", "x:*"):
-        for asked in (journal.events, journal.summary, journal.state_digest, journal.claim, journal.ask_to_cancel, journal.forget):
+        reading = (journal.events, journal.summary, journal.state_digest, journal.asked_by)
+        for asked in (*reading, journal.claim, journal.ask_to_cancel, journal.forget):
             with pytest.raises(RunNotFound) as missing:
                 await asked(run_id)
             assert missing.value.field == "run_id"
@@ -298,6 +299,53 @@ async def test_the_newest_runs_without_those_that_work_for_another(storage: Stor
     assert [run.run_id for run in await journal.runs(100)] == ["4", "3", "2", "1", "0"]
     await journal.update(line("2", started_at=1_002.0, state="finished"))
     assert [run.state for run in await journal.runs(3)] == ["running", "running", "finished"]
+
+
+async def test_the_newest_runs_of_some_keys(storage: Storage) -> None:
+    journal = storage.open()
+    owners = ("", "key a", "key b", "key a", "", "key 網")
+    for number, asked_by in enumerate(owners):
+        await journal.create(line(str(number), started_at=1_000.0 + number), started(), {}, asked_by)
+    await journal.create(line("5-1", started_at=2_000.0, parent="5"), started(), {}, "key a")
+
+    async def listed(limit: int, *asked_by: str) -> str:
+        return "".join(run.run_id for run in await storage.open().runs(limit, frozenset(asked_by)))
+
+    assert [run.run_id for run in await journal.runs(9)] == list("543210") and len(await journal.runs(4)) == 4
+    assert await listed(9, "") == "40" and await listed(9, "key a") == "31"
+    assert await listed(9, "", "key a") == "4310" and await listed(3, "", "key a") == "431" and await listed(1, "", "key b") == "4"
+    assert await listed(9, "key c") == "" == await listed(9, "key") == await listed(9, "%") and await listed(9) == ""
+    assert await listed(9, "", "key 網", "key b") == "5420"
+    await journal.append("3", resumed(2), line("3", started_at=1_003.0, steps=1))
+    await journal.update(line("3", started_at=1_003.0, state="interrupted"))
+    await storage.open().claim("3")
+    assert await listed(9, "", "key a") == "4310"
+    await journal.update(line("1", started_at=1_001.0, state="finished"))
+    await journal.forget("1")
+    assert await listed(9, "", "key a") == "430" and [run.run_id for run in await journal.runs(9)] == list("54320")
+
+
+async def test_whose_a_run_is(storage: Storage) -> None:
+    journal, other = storage.open(), storage.open()
+    await journal.create(line(), started(), {}, "key a")
+    await journal.create(line("a-1", parent="a"), started(), {}, "key a")
+    await journal.create(line("free"), started(), {})
+    await journal.restore(line("restored", state="finished"), "d", [started()], [], {})
+    assert [await other.asked_by(run_id) for run_id in ("a", "a-1", "free", "restored")] == ["key a", "key a", "", ""]
+    with pytest.raises(InvalidRequest, match="'a' is taken"):
+        await other.create(line(), started(), {}, "key b")
+    await journal.append("a", resumed(2), line(steps=1))
+    for run_id in ("a", "a-1"):
+        await journal.update(line(run_id, parent="a" if run_id != "a" else "", state="finished"), "digest")
+    assert await other.asked_by("a") == "key a"
+    told = [await other.summary("a"), *await other.events("a"), *await other.children("a"), *await other.runs(9)]
+    assert "key a" not in str(told)
+    await other.forget("a")
+    for run_id in ("a", "a-1"):
+        with pytest.raises(RunNotFound):
+            await other.asked_by(run_id)
+    await other.create(line(), started(), {}, "key b")
+    assert await journal.asked_by("a") == "key b"
 
 
 async def test_interrupted_jobs_oldest_first(storage: Storage) -> None:

@@ -19,6 +19,7 @@ from schemas.research import RunSummary
 
 RUNS = {"a": "", "b": "", "a-1": "a", "a-2": "a"}
 OWNERS = st.sampled_from([0, 1])
+ASKERS = st.sampled_from(["", "key a", "key b"])
 IDS = st.sampled_from(list(RUNS))
 STATES = st.sampled_from(["running", "waiting", "interrupted", "finished", "failed", "cancelled"])
 _FAR = 1_000_000.0
@@ -33,6 +34,7 @@ class Kept:
         self.events = [started()]
         self.pages: set[str] = set()
         self.files: set[str] = set()
+        self.asked_by = ""
 
     @property
     def state(self) -> str:
@@ -80,16 +82,17 @@ class Machine(RuleBasedStateMachine):
         at = kept.summary.started_at if kept else self.order
         return line(run_id, parent=RUNS[run_id], state=state, steps=steps, started_at=at, background=not RUNS[run_id])
 
-    @rule(owner=OWNERS, run_id=IDS, file=st.booleans())
-    def create(self, owner: int, run_id: str, file: bool) -> None:
+    @rule(owner=OWNERS, run_id=IDS, file=st.booleans(), asked_by=ASKERS)
+    def create(self, owner: int, run_id: str, file: bool, asked_by: str) -> None:
         summary = self.summary_of(run_id, "running")
-        call = self.journals[owner].create(summary, started(), {"attachment:1/x": attachment()} if file else {})
+        call = self.journals[owner].create(summary, started(), {"attachment:1/x": attachment()} if file else {}, asked_by)
         if run_id in self.model:
             self.fails(call, InvalidRequest)
             return
         self.do(call)
         self.model[run_id] = Kept(summary, owner)
         self.model[run_id].files = {"attachment:1/x"} if file else set()
+        self.model[run_id].asked_by = asked_by
 
     @rule(owner=OWNERS, run_id=IDS, state=STATES, count=st.integers(1, 4))
     def restore(self, owner: int, run_id: str, state: str, count: int) -> None:
@@ -214,12 +217,14 @@ class Machine(RuleBasedStateMachine):
         journal = self.journals[1]
         for run_id, kept in self.model.items():
             assert await journal.summary(run_id) == kept.summary.model_copy(update={"state": kept.state})
-            assert await journal.state_digest(run_id) == kept.digest
+            assert await journal.state_digest(run_id) == kept.digest and await journal.asked_by(run_id) == kept.asked_by
             assert await journal.events(run_id) == kept.events
             assert [one.page_id async for one in journal.pages(run_id)] == sorted(kept.pages)
             assert set(await journal.attachments(run_id)) == kept.files
         newest = sorted((run_id for run_id in self.model if not RUNS[run_id]), key=lambda run_id: -self.model[run_id].summary.started_at)
         assert [run.run_id for run in await journal.runs(9)] == newest
+        for names in (["", "key a"], ["key b"]):
+            assert [run.run_id for run in await journal.runs(9, names)] == [one for one in newest if self.model[one].asked_by in names]
         left = [run_id for run_id in reversed(newest) if self.model[run_id].state == "interrupted"]
         assert [run.run_id for run in await journal.unfinished(9)] == left
         assert [run.run_id for run in await journal.children("a")] == [run_id for run_id in ("a-1", "a-2") if run_id in self.model]

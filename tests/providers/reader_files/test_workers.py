@@ -60,7 +60,10 @@ def test_a_process_that_hangs_is_ended_when_its_parent_is_killed() -> None:
         assert worker.exists()
         parent.kill()
     for _ in range(3_000):
-        if not worker.exists() or "\nState:\tZ" in (worker / "status").read_text():
+        try:
+            if "\nState:\tZ" in (worker / "status").read_text():
+                return
+        except (FileNotFoundError, ProcessLookupError):
             return
         time.sleep(0.01)
     raise AssertionError("it is still there")
@@ -120,11 +123,11 @@ async def test_slow_calls_do_not_hold_up_the_others(monkeypatch: pytest.MonkeyPa
     pool = WorkerPool(2, first=os.getpid)
     try:
         assert await pool.run(divmod, 7, 2, timeout=30) == (3, 1)
-        slow = [asyncio.create_task(pool.run(time.sleep, 60, timeout=20)) for _ in range(4)]
+        slow = [asyncio.create_task(pool.run(time.sleep, 120, timeout=100)) for _ in range(4)]
         await asyncio.sleep(0)
         started = time.monotonic()
         assert await pool.run(divmod, 9, 2, timeout=30) == (4, 1)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 60
         assert not any(task.done() for task in slow)
         for task in slow:
             task.cancel()
@@ -147,7 +150,7 @@ async def test_a_slow_call_is_done_although_it_was_begun_again(monkeypatch: pyte
 async def test_a_new_worker_makes_its_first_call_before_time_runs() -> None:
     pool = WorkerPool(1, first=_wait_a_moment)
     try:
-        assert await pool.run(divmod, 7, 2, timeout=0.2) == (3, 1)
+        assert await pool.run(divmod, 7, 2, timeout=1.5) == (3, 1)
     finally:
         pool.close()
 
@@ -176,4 +179,4 @@ def test_there_are_two_workers_on_one_cpu(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def _wait_a_moment() -> None:
-    time.sleep(0.5)
+    time.sleep(2)

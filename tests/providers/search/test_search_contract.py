@@ -153,8 +153,8 @@ FAILURES: list[tuple[Reply, str]] = [
     (Text(""), "{service} sent a malformed body: not a{n} {format}"),
     (Text("[" * 100_000), "{service} sent a malformed body: not a{n} {format}"),
     (Text(" " * 10_000_001), "{service} sent more than {most_bytes} bytes"),
-    (Delay(60, Status(200)), "{service} did not answer within 0.2 s"),
-    (Drip(), "{service} did not answer within 0.2 s"),
+    (Delay(60, Status(200)), "{service} did not answer within 0.5 s"),
+    (Drip(), "{service} did not answer within 0.5 s"),
 ]
 WITHOUT_KEYS = {
     "searxng": {403: "SearXNG does not answer in JSON: add `json` to `search.formats` in its settings.yml (HTTP 403)"},
@@ -167,7 +167,7 @@ async def test_failures(case: Case, provider: SearchProvider, scripted: Scripted
     if not case.keyed and isinstance(reply, Status) and reply.code in (401, 402, 403):
         message = WITHOUT_KEYS.get(case.name, {}).get(reply.code, f"{case.service} refused the request: HTTP {reply.code}")
     scripted.search.script(lambda request: reply)
-    options = replace(OPTIONS, timeout_seconds=0.2) if isinstance(reply, Delay | Drip) else OPTIONS
+    options = replace(OPTIONS, timeout_seconds=0.5) if isinstance(reply, Delay | Drip) else OPTIONS
     with pytest.raises(SearchError) as caught:
         await provider.search(SearchQuery(text="x"), options)
     article = "n" if case.format.startswith("A") else ""
@@ -191,7 +191,7 @@ async def test_a_pause_asked_for_holds_for_every_query(case: Case, provider: Sea
     assert message.startswith(f"{case.service} limits the rate: HTTP 429, it asks to wait ")
     assert searches == 1
     message, searches = await failing(provider)
-    assert re.fullmatch(rf"{case.service} is not asked for (29|30) s: it asked for that pause", message)
+    assert re.fullmatch(rf"{case.service} is not asked for (1\d|2\d|30) s: it asked for that pause", message)
     assert (searches, len(scripted.requests)) == (0, 1)
 
 
@@ -229,7 +229,7 @@ async def test_a_provider_that_keeps_failing_is_left_alone(
     case: Case, provider: SearchProvider, scripted: ScriptedServer, reply: Reply
 ) -> None:
     scripted.search.script(lambda request: reply)
-    options = replace(OPTIONS, timeout_seconds=0.3) if isinstance(reply, Drip) else OPTIONS
+    options = replace(OPTIONS, timeout_seconds=0.5) if isinstance(reply, Drip) else OPTIONS
     causes = {(await failing(provider, options))[0] for _ in range(5)}
     (cause,) = causes
     message, searches = await failing(provider)

