@@ -28,7 +28,7 @@ from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 import schemas.wire  # noqa: F401  (faster documents in every process)
 from schemas.bulkhead import Bulkhead
-from schemas.errors import ConfigurationError, DeepSearchError, Overloaded
+from schemas.errors import ConfigurationError, DeepSearchError, InvalidRequest, LimitReached, Overloaded, Unauthorized
 from schemas.settings import get_settings
 
 # jina posts usage to telemetry.jina.ai from every process unless this is set, to whatever value.
@@ -189,8 +189,9 @@ def _one_line(value: Any) -> Any:
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """An error of our tree is an outcome, not a defect: log its one line, as information when it is the client's. Any other exception
-    keeps its stack trace.
+    """An error of our tree is an outcome, not a defect: log its one line, and what jina logs of a client's mistake as information.
+
+    Any other exception keeps its stack trace.
 
     What our lines name, a run's id among it, is often a client's choice: none of it can look like a line of its own.
     """
@@ -200,7 +201,7 @@ def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, DeepSearchError):
         record.msg, record.args, record.exc_info = f"{type(error).__name__}: {error}", (), None
-        if 400 <= error.http_status < 500:
+        if isinstance(error, InvalidRequest | Unauthorized | LimitReached) and record.name.partition(".")[0] not in _OURS:
             record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     return record
 

@@ -169,7 +169,8 @@ class _Waiting:
         pause = error.retry_after + random.random()  # noqa: S311  (jitter)
         if self._waited_for_model + pause > _MODEL_BACK_SECONDS or pause >= self.left:
             raise error
-        logger.warning("the model is asked again in %.0f s: %s", pause, error)
+        if not self._waited_for_model:
+            logger.warning("the model is asked again in %.0f s: %s", pause, error)
         self._waited_for_model += pause
         await asyncio.sleep(pause)
 

@@ -88,7 +88,7 @@ class RedisCounts:
             pool = BlockingConnectionPool.from_url(
                 url,
                 max_connections=_MOST_CONNECTIONS,
-                timeout=ANSWER_SECONDS,
+                timeout=ANSWER_SECONDS / 2,  # for a connection, so that none of a crowd waits longer than the answer may take
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
                 retry=Retry(NoBackoff(), 1),  # once more at once: the server may have closed a connection that was idle

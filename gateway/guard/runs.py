@@ -304,7 +304,8 @@ class GuardedStreamer(EndpointStreamer):
     async def _know(self, run_id: str) -> None:
         """Take what a run has used so far as paid for: who goes on with it, or reads its end once more, pays what it uses from here on.
 
-        It may have been begun at another gateway, or before this one's start.
+        It may have been begun at another gateway, or before this one's start. Of one that is under way nothing is paid yet: whoever sees
+        its end pays all of it.
         """
         if not run_id or await self.runs.limits.knows(run_id):
             return
@@ -315,7 +316,8 @@ class GuardedStreamer(EndpointStreamer):
         except DeepSearchError as error:
             logger.warning("what the run %s has used before is not known: %s", run_id, error)
         else:
-            await self.runs.limits.remember(run_id, found.runs[0].total_tokens)
+            if found.runs[0].state != "running":
+                await self.runs.limits.remember(run_id, found.runs[0].total_tokens)
 
     async def _settle(self, run_id: str, caller: str) -> None:
         """Count what a run has spent whose end was not seen."""

@@ -31,7 +31,8 @@ def corpus_folder(settings: Settings, requested: str = "") -> Path | None:
             folder = named.resolve()
         missing = configured is not None and not shared and configured.is_dir() and not folder.is_dir()
     except (ValueError, RuntimeError, OSError) as error:
-        raise InvalidRequest(f"corpus: {requested[:200]!r} is no folder name ({error})", field="corpus") from error
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__  # the whole of it names the configured folder
+        raise InvalidRequest(f"corpus: {requested[:200]!r} is no folder name ({reason})", field="corpus") from error
     if configured is None and shared:
         return folder
     if configured is None or not folder.is_relative_to(configured):

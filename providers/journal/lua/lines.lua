@@ -6,11 +6,19 @@ local which, value, lines, ids = ARGV[1], ARGV[2], {}, nil
 local function newest(askers)
     local found = {}
     for _, asker in ipairs(askers) do
-        local scored = redis.call('ZREVRANGE', runs_of(asker), 0, value - 1, 'WITHSCORES')
-        for i = 1, #scored, 2 do
-            if asker_of(scored[i]) == asker then  -- what an older release writes on puts it among nobody's too
-                table.insert(found, {id = scored[i], started_at = tonumber(scored[i + 1])})
+        local scored, stale
+        repeat
+            scored, stale = redis.call('ZREVRANGE', runs_of(asker), 0, value - 1, 'WITHSCORES'), false
+            for i = 1, #scored, 2 do
+                -- An older release puts every run that it writes among nobody's.
+                if redis.call('EXISTS', key('run', scored[i])) == 0 or asker_of(scored[i]) ~= asker then
+                    redis.call('ZREM', runs_of(asker), scored[i])
+                    stale = true
+                end
             end
+        until not stale
+        for i = 1, #scored, 2 do
+            table.insert(found, {id = scored[i], started_at = tonumber(scored[i + 1])})
         end
     end
     table.sort(found, function(one, other)

@@ -87,6 +87,7 @@ local function delete(family)
     for _, id in ipairs(family) do
         local asker = asker_of(id)
         redis.call('ZREM', runs_of(asker), id)
+        redis.call('ZREM', runs_of(''), id)  -- where an older release notes every run
         if redis.call('EXISTS', runs_of(asker)) == 0 then
             redis.call('SREM', key('askers'), asker)
         end

@@ -56,8 +56,9 @@ class GuardedController(Executor):
 
     @requests(on="/runs")
     async def runs(self, doc: RunQuery, **kwargs) -> RunList:
-        """A run has used 70 tokens before anybody goes on with it."""
-        return RunList(runs=DocList[RunSummary]([RunSummary(run_id=doc.run_id, total_tokens=70)]))
+        """A run has used 70 tokens before anybody goes on with it, or is under way."""
+        state = "running" if doc.run_id == "under-way" else "interrupted"
+        return RunList(runs=DocList[RunSummary]([RunSummary(run_id=doc.run_id, state=state, total_tokens=70)]))
 
     @requests(on="/forget")
     async def forget(self, doc: RunQuery, **kwargs) -> RunSummary:

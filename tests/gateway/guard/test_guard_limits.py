@@ -328,6 +328,8 @@ async def test_only_what_a_run_uses_from_here_on_is_counted(start: Any, until: A
         assert (await http.delete("/v1/research/r1/record")).status_code == 204
         await http.post("/research", json=ask("q", "r1"))
         assert tokens() == 230  # another run
+        await http.get("/resume", params={"run_id": "under-way"})
+        assert tokens() == 330  # nobody has paid for any of it: to ask for it meanwhile makes it no cheaper
 
 
 @pytest.mark.flow

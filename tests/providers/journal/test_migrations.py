@@ -264,8 +264,14 @@ async def test_redis_keys_of_the_first_version_go_on(redis_url: str) -> None:
         await journal.create(line("new"), started(), {}, "key a")
         await client.zadd("deepsearch:journal:runs", {"new": 1.0})
         assert [run.run_id for run in await journal.runs(9, [""])] == ["old"] and len(await journal.runs(9)) == 2
-        for run_id in ("old", "new"):
-            await storage.open().update(line(run_id, state="finished"))
+        assert await client.zrange("deepsearch:journal:runs", 0, -1) == [b"old"]  # found in the wrong place, it is taken out
+        await client.zadd("deepsearch:journal:runs", {"new": 1.0, "deleted": 2.0})
+        assert [run.run_id for run in await journal.runs(1, [""])] == ["old"]  # what is there wrongly takes no place of a run
+        await client.zadd("deepsearch:journal:runs", {"new": 1.0})
+        await journal.update(line("new", state="finished"))
+        await journal.forget("new")
+        assert await client.zrange("deepsearch:journal:runs", 0, -1) == [b"old"]
+        await storage.open().update(line("old", state="finished"))
     await storage.close()
 
 
