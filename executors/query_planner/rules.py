@@ -140,11 +140,8 @@ def _stalled(question: str, request: DecideRequest, code: str) -> bool:
     steps = [entry.outcome for entry in request.diary[-_STEPS_WITHOUT_GAIN:]]
     if len(steps) == _STEPS_WITHOUT_GAIN and all(outcome in ("nothing_new", "failed") for outcome in steps):
         return True
-    quotes = _quotes(request)
-    scores = aboutness(asked(question, code).about, quotes, code)
-    related = {quote for quote, score in zip(quotes, scores, strict=True) if score}
     pages = [
-        frozenset().union(*(_held(question, evidence.quote, code) for evidence in item.evidence if evidence.quote in related))
+        frozenset().union(*(_held(question, evidence.quote, code) for evidence in item.evidence))
         for item in request.knowledge
         if item.kind == "url"
     ]

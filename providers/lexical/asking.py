@@ -13,8 +13,11 @@ from providers.lexical.terms import content_terms
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _UNSPACED = {"zh", "ja"}
-# Before 多 these make "more", "most", "many" of it.
-_NOT_ASKING = r"(?<![更很许許最众眾])"
+# Before 多 these make "more", "most", "many" of it, before 几 "some".
+_NOT_ASKING = r"(?<![更很许許最众眾])(?<![十好这這那近前后後](?=[几幾]))"
+# A noun follows these: "combien de mesures".
+_OF = {"de", "d", "di"}
+_CLAUSE_ENDS = r"(?=[呢啊]?(?:[^\p{L}\p{N}]|$))"
 # Alone between two removed words, a character of a script without spaces is the rest of a word.
 _RESTS = regex.compile(r"(?<![\p{L}\p{N}])[\p{Han}\p{Hiragana}\p{Katakana}](?![\p{L}\p{N}])")
 
@@ -40,6 +43,11 @@ class _Words:
     verbs: dict[str, frozenset[str]] = field(default_factory=dict)
     light: set[str] = field(default_factory=set)
     between: set[str] = field(default_factory=set)
+    being: set[str] = field(default_factory=set)
+    why: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Of an opener, the words before it that make it ask for a reason."""
+    relative: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
 
 
 @lru_cache(maxsize=2_000)
@@ -62,29 +70,64 @@ def _in_spaced(question: str, words: _Words) -> tuple[list[tuple[int, int]], lis
     kinds: set[str] = set()
     for place, (begin, finish, opener) in enumerate(found):
         after = words.openers.get(opener, {})
+        if not after or not _opens(question, found, place, words):
+            continue
+        asking: set[str] = set()
+        last = place
         if "" in after:
-            kinds |= after[""]
+            asking = {*after[""]}
             needless.append((begin, finish))
-        for start, end, word in found[place + 1 :]:
+        for there, (start, end, word) in enumerate(found[place + 1 :], place + 1):
             if word in after:
-                kinds = {*after[word]}
+                asking = {*after[word]}
                 needless.append((start, end))
+                last = there
             if word in after or word not in words.between:
                 break
+        if asking and (verb := _verb(found[last + 1 :], words)):
+            start, end, word = verb
+            needless.append((start, end))
+            asking = {*words.verbs[word]}
+        kinds = asking or kinds
     light = [(start, end) for start, end, word in found if word in words.light]
-    if kinds:
-        verbs = [(start, end, word) for start, end, word in found if word in words.verbs]
-        needless += [(start, end) for start, end, _ in verbs]
-        kinds = {kind for _, _, word in verbs for kind in words.verbs[word]} or kinds
     return needless, light, frozenset(kinds)
 
 
+def _opens(question: str, found: list[tuple[int, int, str]], place: int, words: _Words) -> bool:
+    """Whether the opener at `place` asks for a quantity, and neither for a reason nor goes on with a clause."""
+    if place == 0:
+        return True
+    opener = found[place][2]
+    _, before, previous = found[place - 1]
+    if previous in words.why.get(opener, ()):
+        return False
+    return opener not in words.relative or bool(question[before : found[place][0]].strip())
+
+
+def _verb(rest: list[tuple[int, int, str]], words: _Words) -> tuple[int, int, str] | None:
+    """The verb of "how much does it cost"; none where a noun, or a form of "to be", follows the words that ask."""
+    if not rest or rest[0][2] in words.verbs:
+        return rest[0] if rest else None
+    if rest[0][2] not in all_function_words() or rest[0][2] in words.being | _OF:
+        return None
+    ends = [*(word in all_function_words() for _, _, word in rest[1:]), True]
+    return next((found for found, ending in zip(rest, ends, strict=True) if ending and found[2] in words.verbs), None)
+
+
 def _in_unspaced(question: str, words: _Words) -> tuple[list[tuple[int, int]], list[tuple[int, int]], frozenset[str]]:
-    forms = {opener + word: kinds for opener, after in words.openers.items() for word, kinds in after.items()}
-    forms |= dict.fromkeys(words.light, frozenset())
-    longest_first = "|".join(regex.escape(form) for form in sorted(forms, key=len, reverse=True))
-    found = list(regex.finditer(f"{_NOT_ASKING}(?:{longest_first})", question))
-    kinds = frozenset(kind for match in found for kind in forms[match.group()])
+    forms = {
+        (opener.removesuffix("$") + word, opener.endswith("$")): kinds
+        for opener, after in words.openers.items()
+        for word, kinds in after.items()
+    }
+    forms |= {(word.removesuffix("$"), word.endswith("$")): frozenset() for word in words.light}
+    kinds_of = {form: kinds for (form, _), kinds in forms.items()}
+    patterns = {regex.escape(form) + (_CLAUSE_ENDS if at_end else ""): len(form) for form, at_end in forms}
+    # What is as long as a form stands behind it.
+    patterns |= {f"(?P<whole>{'|'.join(words.whole)})": 2} if words.whole else {}
+    longest_first = "|".join(sorted(patterns, key=lambda pattern: -patterns[pattern]))
+    found = [match for match in regex.finditer(f"{_NOT_ASKING}(?:{longest_first})", question) if match.lastgroup != "whole"]
+    kinds = frozenset(kind for match in found for kind in kinds_of[match.group()])
     return [match.span() for match in found], [], kinds
 
 
@@ -115,6 +158,16 @@ def _languages() -> dict[str, _Words]:
                 words.light.update(names)
             elif openers == ["between"]:
                 words.between.update(names)
+            elif openers == ["being"]:
+                words.being.update(names)
+            elif openers == ["relative"]:
+                words.relative.update(names)
+            elif openers == ["why"]:
+                words.why.update(dict.fromkeys(names, frozenset(kinds)))
+            elif openers == ["whole"]:
+                words.whole.update(names)
+            elif openers == ["light$"]:
+                words.light.update(f"{name}$" for name in names)
             elif openers == ["verb"]:
                 words.verbs.update(dict.fromkeys(names, frozenset(kinds)))
             else:

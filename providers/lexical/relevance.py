@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+import regex
+
 from providers.lexical.terms import content_terms, terms
 
 # BM25 with the usual constants (Robertson and Zaragoza, 2009).
@@ -16,6 +18,8 @@ _B = 0.75
 _ABOUT = 0.3
 # A term is rare with this share of the mean rarity of all that was asked for.
 _RARE = 0.9
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_CAPITAL_NOUNS = {"de"}
 
 
 @lru_cache(maxsize=1_000)
@@ -59,17 +63,31 @@ def coverage(question: str, text: str, language_code: str = "en") -> float:
 def aboutness(about: str, texts: Sequence[str], language_code: str = "en") -> list[float]:
     """How much of what is asked about each text speaks of, rare words counting more: 0 to 1, and 0 for what is not about it.
 
-    A text is about it with a third of the content terms of `about`, and either a rare one among them or two.
+    A text is about it with a third of the content terms of `about`, and either two of them or one that is rare or a name.
+    One that most texts hold, as their common subject, is enough where it is half of what is asked about.
     """
     weights, held = _held(about, texts, language_code)
     total = sum(weights.values()) or 1.0
     mean = total / len(weights) if weights else 0.0
 
+    names = _names(about, language_code)
+    common = {term for term in weights if 2 * sum(term in terms_held for terms_held in held) > len(held)}
+
     def is_about(terms_held: list[str]) -> bool:
-        rare = any(weights[term] >= _RARE * mean for term in terms_held)
-        return len(terms_held) >= _ABOUT * len(weights) and (rare or len(terms_held) > 1)
+        telling = any(weights[term] >= _RARE * mean or term in names for term in terms_held)
+        shared = 2 * len(terms_held) >= len(weights) and not common.isdisjoint(terms_held)
+        return len(terms_held) >= _ABOUT * len(weights) and (telling or shared or len(terms_held) > 1)
 
     return [sum(weights[term] for term in found) / total if is_about(found) else 0.0 for found in held]
+
+
+def _names(about: str, language_code: str) -> set[str]:
+    """Terms of the capitalised words of `about` but the first; none in German, nor where all words are capitalised."""
+    rest = _WORD.findall(about)[1:]
+    names = [word for word in rest if word[0].isupper()]
+    if language_code[:2].lower() in _CAPITAL_NOUNS or len(names) == len(rest) > 1:
+        return set()
+    return {term for name in names for term in terms(name, language_code)}
 
 
 def weighed(about: str, texts: Sequence[str], language_code: str = "en") -> list[float]:

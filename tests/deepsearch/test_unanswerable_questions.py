@@ -22,3 +22,18 @@ async def test_an_unanswerable_question_ends_after_a_few_steps(tmp_path: Path) -
     assert "Nothing that was read is about it." in answer.text and "Harbour" not in answer.text
     assert answer.steps <= 9
     assert not any("Albatros" in query or "Harbour" in query for query in answer.queries)
+
+
+async def test_pages_about_the_subject_are_listed_though_none_answers(tmp_path: Path) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name, text in {
+        "anvils": "Acme makes anvils of steel.",
+        "office": "The office of Acme is in Ghent.",
+        "staff": "Acme has 40 workers.",
+    }.items():
+        (documents / f"{name}.md").write_text(f"# {name.title()}\n\n{text}\n", "utf-8")
+    settings = Settings(_env_file=None, deepsearch_home=tmp_path / "home", deepsearch_corpus=documents, use_duckduckgo=False)
+    async with LocalDeepSearch(settings) as local:
+        answer = await local.ask(ResearchRequest(question="Who founded Acme?", search_provider="local"))
+    assert all(f"“{title}”" in answer.text for title in ("Anvils", "Office", "Staff"))

@@ -205,7 +205,9 @@ def _choose(about: str, candidates: list[_Candidate], code: str) -> list[_Candid
         if candidate.score <= 0 or (chosen and candidate.score < _WORTH_GOING_ON * chosen[0].score):
             break
         if chosen and candidate.fit < chosen[0].fit == _FITTING:
-            continue  # a length was asked for and found; what has none is about something else
+            more = wanted.intersection(terms(candidate.text, code)).difference(terms(chosen[0].text, code))
+            if not more:
+                continue  # a length was asked for and found; what has none, and says no more of the question, is about something else
         if chosen and not any(candidates[other] in chosen for other in _beside(candidates, index)):
             # It goes on with nothing that was chosen, so it must speak of the question by itself.
             alone = coverage(about, f"{candidate.heading} {candidate.text}", code)

@@ -145,6 +145,28 @@ def test_the_kind_of_quantity_that_was_asked_for_comes_first_and_alone() -> None
     assert extract("How heavy is the bell?", quotes[2:]) == "The bell is old. [e3]"
 
 
+@pytest.mark.parametrize(
+    ("question", "right", "other"),
+    [
+        ("How much memory does the index take?", "The index takes 3 GB of memory.", "Building with this memory takes 20 minutes."),
+        ("How many safety measures does the plant have?", "The plant has 14 safety measures.", "The plant is 200 metres long."),
+        ("How many people take part in the marathon?", "In the marathon 4,000 people take part.", "The marathon takes 3 hours."),
+        ("How long does the ferry crossing take?", "The ferry crossing has a duration of 3 hours.", "The ferry is 90 metres long."),
+    ],
+)
+def test_the_count_that_was_asked_for_is_kept(question: str, right: str, other: str) -> None:
+    for quotes in ([right, other], [other, right]):
+        assert extract(question, evidence(*quotes)).startswith(right)
+
+
+def test_a_passage_that_says_more_of_the_question_stays_without_the_kind_asked_for() -> None:
+    answer = extract(
+        "How long does the winter ferry crossing to Aarhus take?",
+        evidence("The ferry crossing has a duration of 3 hours to Aarhus.", "In winter the ferry to Aarhus has no crossing at all."),
+    )
+    assert "3 hours" in answer and "no crossing" in answer
+
+
 def test_a_sentence_that_points_at_something_before_it_does_not_lead() -> None:
     setting = "To scale the readers, set `READERS` to their number and `PORTS` to one port for each of them, separated by commas."
     dangling = "The scale of the readers takes `both` values from these two settings."

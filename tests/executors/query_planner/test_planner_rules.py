@@ -93,10 +93,16 @@ def test_pages_that_add_nothing_end_the_search():
 
 
 def test_two_rounds_without_anything_about_the_question_end_the_search():
-    unrelated = [page(number, f"The city has {number} parks.") for number in range(1, 7)]
+    unrelated = [page(number, f"The harbour has {number} parks.") for number in range(1, 7)]
     decision = rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=unrelated))
     assert decision.think == "By rule: the last steps added nothing, so answer from what was found."
     assert rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=unrelated[:-1])).action == "visit"
+
+
+def test_pages_that_share_the_subject_do_not_end_the_search():
+    pages = [page(number, f"Mozart wrote opera {number}.") for number in range(1, 7)]
+    assert rules.decide(ask(queries=["x"], urls=urls(1.0), knowledge=pages)).action == "visit"
+    assert "Salzburg" in key_words("Who founded Acme?", [f"Acme works in Salzburg since {n}." for n in range(3)], "en")
 
 
 def test_queries_take_no_words_from_passages_about_other_things():

@@ -37,6 +37,17 @@ from providers.lexical import aboutness, asked, content_terms, weighed
         ("zh", "电池的寿命多长？", ["电池", "寿命"], "duration"),
         ("zh", "大桥有多高？", ["大桥"], "length"),
         ("zh", "车票多少钱？", ["车票"], "money"),
+        ("zh", "箱子多重？", ["箱子"], "mass"),
+        ("zh", "租期是几天？", ["租期"], "duration"),
+        ("en", "How much memory does the index take?", ["memori", "index", "take"], "number"),
+        ("en", "How many safety measures does the plant have?", ["safeti", "measur", "plant"], "number"),
+        ("en", "How many people take part in the marathon?", ["peopl", "take", "part", "marathon"], "number"),
+        ("en", "How long is the tape measure?", ["tape", "measur"], "length"),
+        ("en", "How much does a tape measure cost?", ["tape", "measur"], "money"),
+        ("en", "How long does shipping take to Spain?", ["ship", "spain"], "duration"),
+        ("de", "Wie viele Menschen halten Hunde?", ["mensch", "halt", "hund"], "number"),
+        ("de", "Wie viel kostet die Karte?", ["kart"], "money"),
+        ("fr", "Combien de mesures prend le port ?", ["mesur", "prend", "port"], "number"),
     ],
 )
 def test_how_a_question_asks_is_not_what_it_asks_about(code: str, question: str, terms: list[str], kind: str | None) -> None:
@@ -53,10 +64,28 @@ def test_how_a_question_asks_is_not_what_it_asks_about(code: str, question: str,
         ("en", "How long does it last?"),  # nothing else is left
         ("zh", "更多高质量数据"),  # "more", not "how"
         ("sv", "Hur lång är bron?"),  # no words of this language
+        ("es", "¿Por qué sube el precio del petróleo?"),  # a reason is asked for
+        ("pt", "Por que o preço da gasolina sobe?"),
+        ("es", "¿Quién escribió el libro que precio alto alcanzó?"),  # a relative pronoun
     ],
 )
 def test_words_with_content_stay(code: str, question: str) -> None:
     assert asked(question, code).about == question
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("什么是多重继承？", "多重继承"),
+        ("这项研究的目的是什么？", "目的"),
+        ("什么是几何学？", "几何学"),
+        ("北京的士多少钱？", "的士"),
+        ("这几年的变化是什么？", "这几年"),
+        ("吗啡是什么？", "吗啡"),
+    ],
+)
+def test_no_part_of_a_chinese_word_is_taken_away(question: str, kept: str) -> None:
+    assert kept in asked(question, "zh").about
 
 
 def test_words_of_quantity_are_searched_for_but_empty_verbs_are_not() -> None:
@@ -77,3 +106,11 @@ def test_a_text_without_any_rare_word_is_not_about_the_question() -> None:
     assert not any(scores[:-1]) and scores[-1] > 0
     assert weighed("boiling point of mercury", texts)[0] > 0 and not any(aboutness("", texts))
     assert aboutness("mercury", []) == []
+
+
+def test_texts_that_share_the_subject_of_a_question_are_about_it() -> None:
+    texts = ["Acme makes anvils.", "Acme has 40 workers.", "The office of Acme is in Ghent."]
+    assert all(aboutness("Who founded Acme?", texts))
+    assert all(aboutness("who founded the bakery?", [text.replace("Acme", "the bakery") for text in texts]))
+    assert all(aboutness("Wer gründete Acme?", texts, "de"))
+    assert not any(aboutness("What is the boiling point of mercury?", ["A point is made.", "The point of the API.", "Points."]))
