@@ -144,9 +144,8 @@ def _line(error: DeepSearchError) -> str:
     """An error's message as this command says it."""
     from schemas.errors import RunNotFound
 
-    if (
-        isinstance(error, RunNotFound) and error.field == "run_id" and not str(error).endswith(" lists them")
-    ):  # a Flow that was asked says how it is asked
+    told = str(error).endswith(" lists them")  # a Flow that was asked says how it is asked
+    if isinstance(error, RunNotFound) and error.field == "run_id" and not told:
         return f"{error}: `deepsearch runs` lists them"
     return _in_flags(error)
 

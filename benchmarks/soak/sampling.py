@@ -26,7 +26,7 @@ class Sample:
     sockets: int
     threads: int
     tasks: int = 0
-    """Of the event loop, by the process' metrics; of the load's end only."""
+    """Of the event loop, by the process' metrics; asked for at rest only."""
 
 
 def tasks(url: str) -> int:

@@ -50,6 +50,10 @@ class _Words:
     whole: set[str] = field(default_factory=set)
 
 
+_SETS = {"light", "between", "being", "relative", "whole"}
+"""The lines of `asking.txt` that are lists of words and no more."""
+
+
 @lru_cache(maxsize=2_000)
 def asked(question: str, language_code: str = "en") -> Asked:
     """What `question` asks about and for, in the language `language_code` (ISO 639-1); one without such words is as it was."""
@@ -154,20 +158,10 @@ def _languages() -> dict[str, _Words]:
             words = languages.setdefault(line.strip("[]"), _Words())
         elif line and not line.startswith("#"):
             openers, kinds, names = (part.split() for part in line.split("|"))
-            if openers == ["light"]:
-                words.light.update(names)
-            elif openers == ["between"]:
-                words.between.update(names)
-            elif openers == ["being"]:
-                words.being.update(names)
-            elif openers == ["relative"]:
-                words.relative.update(names)
+            if openers[0] in _SETS:
+                getattr(words, openers[0]).update(names)
             elif openers == ["why"]:
                 words.why.update(dict.fromkeys(names, frozenset(kinds)))
-            elif openers == ["whole"]:
-                words.whole.update(names)
-            elif openers == ["light$"]:
-                words.light.update(f"{name}$" for name in names)
             elif openers == ["verb"]:
                 words.verbs.update(dict.fromkeys(names, frozenset(kinds)))
             else:

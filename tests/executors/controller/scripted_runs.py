@@ -13,7 +13,7 @@ from executors.controller.run import replay
 from executors.controller.state import digest
 from providers.journal import SQLiteJournal
 from schemas.events import ResearchEvent
-from schemas.planning import Decision
+from schemas.planning import DecideRequest, Decision
 from schemas.research import ResearchAnswer, ResearchRequest
 from schemas.settings import Settings
 
@@ -48,6 +48,15 @@ def visit(*urls: str) -> Decision:
 
 def answer(text: str = "It is 42 [e1].") -> Decision:
     return Decision(action="answer", answer=text)
+
+
+def researcher(request: DecideRequest) -> Decision:
+    """Search for the very question, read what is found, answer from it."""
+    if "visit" in request.allowed_actions and request.urls:
+        return visit(request.urls[0].url)
+    if "answer" in request.allowed_actions and request.knowledge:
+        return answer(f"{request.question} It is 42 [e1].")
+    return search(request.question)
 
 
 async def collect(events: AsyncIterator[ResearchEvent]) -> list[ResearchEvent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scripted_runs import Runner, answer, collect, search, visit
+from scripted_runs import Runner, collect, researcher
 from scripted_stages import ScriptedStages
 
 from executors.controller import belonging
@@ -11,17 +11,7 @@ from executors.controller.jobs import Jobs
 from executors.controller.research import Research
 from executors.controller.run import replay
 from schemas.errors import RunNotFound
-from schemas.planning import DecideRequest, Decision
 from schemas.research import ResearchRequest
-
-
-def researcher(request: DecideRequest) -> Decision:
-    """Search for the very question, read what is found, answer from it."""
-    if "visit" in request.allowed_actions and request.urls:
-        return visit(request.urls[0].url)
-    if "answer" in request.allowed_actions and request.knowledge:
-        return answer(f"{request.question} It is 42 [e1].")
-    return search(request.question)
 
 
 async def test_a_run_belongs_to_who_asked_and_tells_nobody(runner: Runner) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from docarray import DocList
-from scripted_runs import Runner, answer, collect, search, visit
+from scripted_runs import Runner, collect, researcher
 from scripted_stages import ScriptedStages, page
 
 from executors.controller.jobs import Jobs
@@ -19,7 +19,7 @@ from executors.controller.state import digest
 from providers.journal import SQLiteJournal, StoredEvent
 from schemas import events as ev
 from schemas.errors import InvalidRequest, JournalError
-from schemas.planning import DecideRequest, Decision, Rewriting
+from schemas.planning import Rewriting
 from schemas.reading import Attachment, Page
 from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest, RunSummary
@@ -86,14 +86,6 @@ async def test_a_write_that_fails_does_not_keep_a_run_under_way(runner: Runner, 
             await collect(research.approve(OutlineApproval(run_id="r1")))
     assert (await runner.journal.summary("r1")).state == "waiting"
     assert (await collect(research.approve(OutlineApproval(run_id="r1"))))[-1].data["outcome"] == "finished"
-
-
-def researcher(request: DecideRequest) -> Decision:
-    if "visit" in request.allowed_actions and request.urls:
-        return visit(request.urls[0].url)
-    if "answer" in request.allowed_actions and request.knowledge:
-        return answer(f"{request.question} It is 42 [e1].")
-    return search(request.question)
 
 
 def team() -> ScriptedStages:

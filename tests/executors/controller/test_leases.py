@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_runs import collect
+from scripted_runs import collect, researcher
 from scripted_stages import ScriptedStages
 
 from executors.controller.checking import checked_limit
@@ -21,7 +21,6 @@ from providers.journal.base import Renewal
 from schemas import events as ev
 from schemas.errors import ConfigurationError, InvalidRequest, JournalError, NotWaiting, RunUnderWay
 from schemas.events import ResearchEvent
-from schemas.planning import DecideRequest, Decision
 from schemas.reporting import OutlineApproval
 from schemas.research import ResearchRequest
 from schemas.settings import Settings
@@ -239,14 +238,6 @@ async def test_a_job_that_cannot_be_read_does_not_keep_the_others(here: Process,
     here.journal._connection.execute("UPDATE events SET event = '{}' WHERE run_id = 'broken' AND sequence = 1")
     there.jobs.recover()
     await there.until("finished", "good")
-
-
-def researcher(request: DecideRequest) -> Decision:
-    if "visit" in request.allowed_actions and request.urls:
-        return Decision(action="visit", urls=[request.urls[0].url])
-    if "answer" in request.allowed_actions and request.knowledge:
-        return Decision(action="answer", answer=f"{request.question} It is 42 [e1].")
-    return Decision(action="search", queries=[request.question])
 
 
 async def test_a_team_waits_for_a_researcher_whose_dead_owner_still_has_its_lease(tmp_path: Path, here: Process, hanging: Hanging) -> None:

@@ -8,25 +8,16 @@ from typing import Any
 
 import pytest
 from docarray import DocList
-from scripted_runs import Runner, answer, collect, search, visit
+from scripted_runs import Runner, collect, researcher
 from scripted_stages import ScriptedStages, page
 
 from executors.controller.research import Research
 from executors.controller.team import _citing
 from schemas.errors import ModelUnavailable, RunNotFound, StageUnavailable
-from schemas.planning import DecideRequest, Decision, Decomposition, Understanding
+from schemas.planning import Decomposition, Understanding
 from schemas.reading import Image, ReadResponse
 from schemas.research import Message, ResearchAnswer, ResearchRequest, RunSummary
 from schemas.usage import Usage
-
-
-def researcher(request: DecideRequest) -> Decision:
-    """Search for the very question, read what is found, answer from it."""
-    if "visit" in request.allowed_actions and request.urls:
-        return visit(request.urls[0].url)
-    if "answer" in request.allowed_actions and request.knowledge:
-        return answer(f"{request.question} It is 42 [e1].")
-    return search(request.question)
 
 
 def team(**script: Any) -> ScriptedStages:
